@@ -1,0 +1,1 @@
+"""Data and code that DAGs, notebooks and the emulator share."""

@@ -1,0 +1,1 @@
+"""Settings: what differs between the sandbox and AWS."""

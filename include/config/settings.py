@@ -1,0 +1,193 @@
+"""The typed settings of one place where Pinflow runs.
+
+What can only be known at run time (hosts, ports, keys) is in Airflow connections; what a place is
+made of (names, sizes) is in ``sandbox.yaml`` or ``aws.yaml`` beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+FOLDER = Path(__file__).parent
+VARIABLE = "PINFLOW_SETTINGS"
+TABLES = ("pin", "geo", "user")
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; the text names the file, the key and the mend."""
+
+
+class ForeignRecords(StrEnum):
+    """What reconciliation does with landed records that the ledger does not know."""
+
+    FAIL = "fail"
+    REPORT = "report"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The API in front of both paths."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """The cluster and the shape of its topics."""
+
+    cluster_name: str
+    partitions: int
+    replication_factor: int
+    topic_configs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where the sink writes and notebooks read."""
+
+    bucket: str
+    topics_dir: str
+    scheme: str
+
+    @property
+    def url(self) -> str:
+        """The folder that holds one folder a topic."""
+        return f"{self.scheme}://{self.bucket}/{self.topics_dir}"
+
+
+@dataclass(frozen=True)
+class Connect:
+    """The MSK Connect plugin and connector. Memory and CPU are counted in MCU, as AWS sells them."""
+
+    connector_name: str
+    plugin_name: str
+    plugin_bucket: str
+    plugin_key: str
+    service_role_arn: str
+    mcu_count: int
+    worker_count: int
+    kafkaconnect_version: str
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The Kinesis streams."""
+
+    shard_count: int
+    retention_hours: int
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The Databricks workspace: where the bundle goes and what runs it."""
+
+    root: str
+    catalog: str
+    warehouse_id: str
+    cluster: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Choices of the batch pipeline."""
+
+    foreign_records: ForeignRecords
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one place."""
+
+    name: str
+    prefix: str
+    region: str
+    gateway: Gateway
+    kafka: Kafka
+    landing: Landing
+    connect: Connect
+    streams: Streams
+    workspace: Workspace
+    batch: Batch
+
+    def topic(self, table: str) -> str:
+        """The topic of ``pin``, ``geo`` or ``user``."""
+        return f"{self.prefix}.{table}"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The three topics, in the order pin, geo, user."""
+        return tuple(self.topic(table) for table in TABLES)
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Where Kafka Connect puts records that are not JSON objects."""
+        return f"{self.prefix}.dead-letter"
+
+    def stream(self, table: str) -> str:
+        """The Kinesis stream of ``pin``, ``geo`` or ``user``."""
+        return f"streaming-{self.prefix}-{table}"
+
+
+def load(source: str | Path | None = None) -> Settings:
+    """Read the settings of a place.
+
+    :param source: ``sandbox``, ``aws`` or the path of a YAML file; by default what the environment
+        variable ``PINFLOW_SETTINGS`` says, otherwise ``aws``.
+    :raises SettingsError: the file is missing, is not YAML, or a key is missing, unknown or of the wrong type.
+    """
+    return _load(str(source or os.environ.get(VARIABLE) or "aws"))
+
+
+@cache
+def _load(source: str) -> Settings:
+    import yaml
+
+    path = FOLDER / f"{source}.yaml" if source in ("sandbox", "aws") else Path(source)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"There is no settings file {path}. {VARIABLE} or the call names it. "
+            "Use 'sandbox', 'aws' or the path of a copy of include/config/aws.yaml."
+        ) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}. Mend the line it names.") from error
+    return _build(Settings, document, str(path), "")
+
+
+def _build(kind: Any, value: Any, path: str, at: str) -> Any:
+    if not is_dataclass(kind):
+        return _scalar(kind, value, path, at)
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: {at or 'the document'} must be a mapping, not {value!r}.")
+    hints = get_type_hints(kind)
+    names = {entry.name for entry in fields(kind)}
+    if unknown := sorted(set(value) - names):
+        raise SettingsError(f"{path}: unknown key {at}{unknown[0]}. Known here: {', '.join(sorted(names))}.")
+    optional = {"topic_configs", "overrides", "cluster"}
+    if missing := sorted(names - set(value) - optional):
+        raise SettingsError(f"{path}: the key {at}{missing[0]} is missing. Add it; sandbox.yaml shows the form.")
+    return kind(**{name: _build(hints[name], item, path, f"{at}{name}.") for name, item in value.items()})  # type: ignore[operator]
+
+
+def _scalar(kind: Any, value: Any, path: str, at: str) -> Any:
+    name = at.rstrip(".")
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        try:
+            return kind(value)
+        except ValueError:
+            raise SettingsError(f"{path}: {name} is {value!r}; it must be one of {', '.join(kind)}.") from None
+    if kind is int and (not isinstance(value, int) or isinstance(value, bool)):
+        raise SettingsError(f"{path}: {name} must be a whole number, not {value!r}.")
+    if kind is str and not isinstance(value, str):
+        raise SettingsError(f"{path}: {name} must be a text, not {value!r}; put it in quotes.")
+    if kind not in (int, str) and not isinstance(value, dict):
+        raise SettingsError(f"{path}: {name} must be a mapping, not {value!r}.")
+    return value

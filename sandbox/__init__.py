@@ -1,0 +1,1 @@
+"""The local platform: everything that runs on this machine only."""
