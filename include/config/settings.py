@@ -159,7 +159,8 @@ def _load(source: str) -> Settings:
         ) from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}. Mend the line it names.") from error
-    return _build(Settings, document, str(path), "")
+    settings: Settings = _build(Settings, document, str(path), "")
+    return settings
 
 
 def _build(kind: Any, value: Any, path: str, at: str) -> Any:
@@ -174,7 +175,7 @@ def _build(kind: Any, value: Any, path: str, at: str) -> Any:
     optional = {"topic_configs", "overrides", "cluster"}
     if missing := sorted(names - set(value) - optional):
         raise SettingsError(f"{path}: the key {at}{missing[0]} is missing. Add it; sandbox.yaml shows the form.")
-    return kind(**{name: _build(hints[name], item, path, f"{at}{name}.") for name, item in value.items()})  # type: ignore[operator]
+    return kind(**{name: _build(hints[name], item, path, f"{at}{name}.") for name, item in value.items()})
 
 
 def _scalar(kind: Any, value: Any, path: str, at: str) -> Any:

@@ -74,7 +74,8 @@ class Part(Protocol):
     """One process group of the sandbox.
 
     ``name`` is what the user types; ``stands_for`` is what it replaces on AWS; ``requires`` are
-    the parts that must be healthy first.
+    the parts that must be healthy first; ``stop_grace`` is how many seconds a polite stop may take.
+    A part whose children may outlive it, because it finds them again, has ``adopts = True``.
     """
 
     name: str
