@@ -44,15 +44,26 @@ def environment(part: str, extra: Mapping[str, str], base: Path) -> dict[str, st
     return {**kept, "TZ": "UTC", "PYTHONUNBUFFERED": "1", **extra, MARK_BASE: str(base), MARK_PART: part}
 
 
-def members(base: Path) -> dict[str, list[psutil.Process]]:
-    """All living processes of a sandbox, by part; also those whose parent was killed."""
+def members(base: Path, sessions: Mapping[int, str]) -> dict[str, list[psutil.Process]]:
+    """All living processes of a sandbox, by part; also those whose parent was killed.
+
+    A process belongs to a part by its session or, when it made a session of its own, by the marks
+    in its environment; programs that write their title over their environment have only the first.
+
+    :param sessions: the session id of each part's last start, which is its leader's process id.
+    """
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            marks = process.environ()
-            if marks.get(MARK_BASE) == str(base) and process.status() != psutil.STATUS_ZOMBIE:
-                found.setdefault(marks.get(MARK_PART, "?"), []).append(process)
+            part = sessions.get(os.getsid(process.pid)) or _marked(process, base)
+            if part and process.status() != psutil.STATUS_ZOMBIE:
+                found.setdefault(part, []).append(process)
     return found
+
+
+def _marked(process: psutil.Process, base: Path) -> str | None:
+    marks = process.environ()
+    return marks.get(MARK_PART) if marks.get(MARK_BASE) == str(base) else None
 
 
 def find(pid: int, created: float) -> psutil.Process | None:

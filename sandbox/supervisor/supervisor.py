@@ -110,17 +110,17 @@ class Supervisor:
         with self.home.locked():
             waves = self._waves([by_name[name] for name in order])
             for wave in waves:
-                living = processes.members(self.home.base)
+                living = self._members()
                 with ThreadPoolExecutor(len(wave)) as pool:
                     for part in wave:
                         pool.submit(self._stop, part, living.get(part.name, []), progress)
             if names is None:
-                stray = [process for some in processes.members(self.home.base).values() for process in some]
+                stray = [process for some in self._members().values() for process in some]
                 processes.stop(None, stray, 3)
 
     def status(self) -> list[Status]:
         """How every part is; the checks run side by side."""
-        living = processes.members(self.home.base)
+        living = self._members()
         with ThreadPoolExecutor(len(self.parts) or 1) as pool:
             return list(pool.map(lambda part: self._status(part, living.get(part.name, [])), self.parts))
 
@@ -188,7 +188,7 @@ class Supervisor:
         leader = self._leader(part.name)
         if leader is None and getattr(part, "adopts", False):
             return
-        left = processes.members(self.home.base).get(part.name, [])
+        left = self._members().get(part.name, [])
         if leader or left:
             processes.stop(leader, left, part.stop_grace if leader else 0)
 
@@ -207,7 +207,7 @@ class Supervisor:
 
     def _move_taken_ports(self, chosen: Sequence[Part]) -> None:
         for part in chosen:
-            if self._leader(part.name) is None and not processes.members(self.home.base).get(part.name):
+            if self._leader(part.name) is None and not self._members().get(part.name):
                 ports = self.home.ports.of(part.name)
                 if any(not is_free(port) for port in ports.values()):
                     self.home.ports.forget(part.name)
@@ -222,6 +222,16 @@ class Supervisor:
                 waves.append([])
             waves[level[part.name]].append(part)
         return waves
+
+    def _members(self) -> dict[str, list[psutil.Process]]:
+        """Living processes by part; a session counts unless its number went to another process since."""
+        sessions = {
+            int(entry["pid"]): name
+            for name, entry in self._records().items()
+            if entry["created"] >= psutil.boot_time()
+            and (not psutil.pid_exists(int(entry["pid"])) or self._leader(name) is not None)
+        }
+        return processes.members(self.home.base, sessions)
 
     def _leader(self, name: str) -> psutil.Process | None:
         entry = self._records().get(name)

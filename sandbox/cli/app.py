@@ -1,0 +1,55 @@
+"""All commands of ``./pinflow``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sandbox.airflow.client import AirflowError
+from sandbox.cli import clean, dags, emulator, measure, platform, results, run, source, testing
+from sandbox.cli.console import progress
+from sandbox.cli.results import NoResultError
+from sandbox.databricks.client import WorkspaceError
+from sandbox.supervisor.home import SandboxBusyError
+from sandbox.supervisor.registry import UnknownPartError
+from sandbox.supervisor.supervisor import PartFailedError
+
+EXPECTED = (
+    AirflowError, WorkspaceError, NoResultError, PartFailedError, SandboxBusyError, UnknownPartError,
+    source.SourceFileError, dags.RunFailedError,
+)  # fmt: skip
+
+app = typer.Typer(
+    help="Two pipelines over a photo-sharing site's posts, with Airflow at the centre, on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (run, platform, dags, results, source, emulator, testing, measure, clean):
+    module.register(app)
+
+
+@app.command(rich_help_panel="More")
+def doctor() -> None:
+    """Look at the machine and the set-up, and say what is wrong. [--json]"""  # noqa: D400, D415
+    from sandbox.setup import doctor as checks
+
+    raise typer.Exit(checks.main(sys.argv))
+
+
+@app.command("help", rich_help_panel="More")
+def show_help(context: typer.Context) -> None:
+    """Show this page."""
+    parent = context.parent or context
+    typer.echo(parent.get_help())
+
+
+def main() -> None:
+    """Run the command; errors that a user can mend are shown without a trace."""
+    try:
+        app()
+    except EXPECTED as error:
+        progress.print(f"[red]error[/] {error}", markup=True, soft_wrap=True)
+        sys.exit(1)

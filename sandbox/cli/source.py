@@ -1,0 +1,94 @@
+"""Commands for the source database: seed, load, show, use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.engine import make_url
+
+import emulator.commands
+from emulator.exceptions import SourceFileError
+from sandbox.cli.console import output, print_json, progress, table
+from sandbox.cli.platform import Json
+from sandbox.supervisor.home import Home
+
+__all__ = ["SourceFileError", "bar", "register"]
+app = typer.Typer(help="The source database: pins, places and users.", no_args_is_help=True)
+Url = Annotated[str | None, typer.Option(help="SQLAlchemy URL; this sandbox's source by default.")]
+
+
+def bar() -> Progress:
+    """A progress bar on standard error."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=progress
+    )
+
+
+@app.command()
+def seed(
+    posts: Annotated[int, typer.Option(min=1, help="How many posts; one row in each table.")] = 11000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 100,
+    url: Url = None,
+) -> None:
+    """Generate rows of the real shape, in place of those that are there."""
+    with bar() as shown:
+        task = shown.add_task("rows", total=posts)
+        made = emulator.commands.seed(
+            url or Home().source_url,
+            posts,
+            seed,
+            on_progress=lambda done, total: shown.update(task, completed=done, total=total),
+        )
+    progress.print(f"The source now has {made} posts.")
+
+
+@app.command("load")
+def load_rows(
+    pin: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Rows of pinterest_data, JSON lines or CSV.")],
+    geo: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Rows of geolocation_data.")],
+    user: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Rows of user_data.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the rows that are there.")] = False,
+    url: Url = None,
+) -> None:
+    """Load your own rows; a bad file is refused whole, with line, column and reason."""
+    with bar() as shown:
+        task = shown.add_task("rows", total=None)
+        made = emulator.commands.load(
+            url or Home().source_url, pin, geo, user, replace,
+            on_progress=lambda done, total: shown.update(task, completed=done, total=total),
+        )  # fmt: skip
+    progress.print(f"The source now has {made} posts.")
+
+
+@app.command()
+def show(url: Url = None, as_json: Json = False) -> None:
+    """Show what the source holds."""
+    found = emulator.commands.show(url or Home().source_url)
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            output.print(table(name, value))
+        else:
+            output.print(f"{name}: {value}")
+
+
+@app.command()
+def use(url: Annotated[str, typer.Argument(help="For example mysql+pymysql://user:password@host/database")]) -> None:
+    """Take another source database from now on; takes effect for Airflow with the next start of its parts."""
+    make_url(url)
+    home = Home()
+    home.run.mkdir(parents=True, exist_ok=True)
+    path = home.run / "source-url"
+    path.touch(mode=0o600)
+    path.write_text(url, encoding="utf-8")
+    progress.print("Restart Airflow so that its tasks use it too: ./pinflow down airflow-api && ./pinflow up")
+
+
+def register(parent: typer.Typer) -> None:
+    """Add these commands."""
+    parent.add_typer(app, name="source", rich_help_panel="Pipelines")

@@ -1,0 +1,83 @@
+"""The SQL Statement Execution API as the command line uses it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+NUMBERS = {
+    "BYTE": int, "SHORT": int, "INT": int, "LONG": int, "FLOAT": float, "DOUBLE": float,
+}  # fmt: skip
+FINAL = ("SUCCEEDED", "FAILED", "CANCELED", "CLOSED")
+
+
+class WorkspaceError(RuntimeError):
+    """The workspace does not answer, or a statement failed."""
+
+
+class WorkspaceClient:
+    """SQL against one workspace.
+
+    :param base_url: scheme, host and port.
+    :param token: a personal access token.
+    :param warehouse_id: what runs the statements.
+    """
+
+    def __init__(self, base_url: str, token: str, warehouse_id: str) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=60, headers={"Authorization": f"Bearer {token}"})
+        self._warehouse = warehouse_id
+
+    def query(self, statement: str, catalog: str, timeout: float = 120) -> list[dict[str, Any]]:
+        """Run a statement and return its rows, each a mapping of column to value.
+
+        :param timeout: seconds.
+        :raises WorkspaceError: it failed, or did not end in time.
+        """
+        body = {"statement": statement, "warehouse_id": self._warehouse, "catalog": catalog, "wait_timeout": "30s"}
+        answer = self._call("POST", "/api/2.0/sql/statements", json=body)
+        give_up = time.monotonic() + timeout
+        while answer["status"]["state"] not in FINAL:
+            if time.monotonic() > give_up:
+                raise WorkspaceError(f"The statement did not end within {timeout:.0f} s: {statement[:200]}")
+            time.sleep(0.2)
+            answer = self._call("GET", f"/api/2.0/sql/statements/{answer['statement_id']}")
+        if answer["status"]["state"] != "SUCCEEDED":
+            message = answer["status"].get("error", {}).get("message", answer["status"]["state"])
+            raise WorkspaceError(message)
+        return self._rows(answer)
+
+    def _rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        columns = answer["manifest"]["schema"].get("columns", [])
+        chunk, rows = answer.get("result") or {}, []
+        while True:
+            rows += chunk.get("data_array") or []
+            link = chunk.get("next_chunk_internal_link")
+            if not link:
+                break
+            chunk = self._call("GET", link)
+        return [
+            {column["name"]: _value(column["type_name"], text) for column, text in zip(columns, row, strict=True)}
+            for row in rows
+        ]
+
+    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise WorkspaceError(
+                f"The workspace does not answer ({error}). Look at ./pinflow status, then ./pinflow up."
+            ) from error
+        if answer.is_error:
+            raise WorkspaceError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _value(type_name: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    if type_name == "BOOLEAN":
+        return text == "true"
+    return NUMBERS.get(type_name, str)(text)
