@@ -1,0 +1,1 @@
+"""Speeds as ratios against a baseline of the same run: ``./pinflow bench NAME``."""
