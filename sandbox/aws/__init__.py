@@ -1,0 +1,3 @@
+"""ministack on loopback: S3, Kinesis, IAM, STS, Secrets Manager and CloudFormation."""
+
+from __future__ import annotations
