@@ -1,0 +1,3 @@
+"""Clients of the services, one file a service."""
+
+from __future__ import annotations

@@ -1,0 +1,88 @@
+"""Amazon MSK: find the cluster and how to reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+from pinflow.exceptions import NotFound
+
+WAYS = (
+    ("BootstrapBrokerStringSaslIam", "IAM", "TLS"),
+    ("BootstrapBrokerStringTls", "NONE", "TLS"),
+    ("BootstrapBrokerString", "NONE", "PLAINTEXT"),
+)
+"""What GetBootstrapBrokers may answer, safest first, with the client authentication and encryption of MSK Connect."""
+
+UNUSABLE = {"CREATING", "DELETING", "FAILED"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An MSK cluster as a client inside its network reaches it.
+
+    ``authentication`` is ``IAM`` or ``NONE``, ``encryption`` is ``TLS`` or ``PLAINTEXT``.
+    """
+
+    name: str
+    arn: str
+    bootstrap_servers: str
+    authentication: str
+    encryption: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+
+class MskHook(AwsBaseHook):
+    """A thin wrapper around ``boto3.client("kafka")``.
+
+    Arguments are those of ``AwsBaseHook``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "kafka"
+        super().__init__(*args, **kwargs)
+
+    def cluster(self, name: str) -> Cluster:
+        """Find a cluster by its name.
+
+        Of the ways to reach it the safest that it offers is taken: IAM, then TLS, then plain text.
+
+        :raises NotFound: no cluster of this name can be used, or it offers none of the ways.
+        """
+        described = self._described(name)
+        arn = described["ClusterArn"]
+        brokers = self.conn.get_bootstrap_brokers(ClusterArn=arn)
+        for key, authentication, encryption in WAYS:
+            if servers := brokers.get(key):
+                return Cluster(name, arn, servers, authentication, encryption, *_network(described))
+        raise NotFound(
+            f"The MSK cluster {name} offers no way to connect.",
+            f"GetBootstrapBrokers answered only {sorted(set(brokers) - {'ResponseMetadata'})}.",
+            "Enable IAM or TLS client access on the cluster, then clear the task.",
+            cluster=name,
+        )
+
+    def _described(self, name: str) -> dict[str, Any]:
+        pages = self.conn.get_paginator("list_clusters_v2").paginate(ClusterNameFilter=name)
+        found = [entry for page in pages for entry in page["ClusterInfoList"] if entry["ClusterName"] == name]
+        for entry in found:
+            if entry["State"] not in UNUSABLE:
+                return dict(entry)
+        states = ", ".join(entry["State"] for entry in found) or "not there"
+        raise NotFound(
+            f"There is no active MSK cluster {name}.",
+            f"MSK in {self.conn.meta.region_name} says: {states}.",
+            "Check kafka.cluster_name in the settings and create the cluster, then clear the task.",
+            cluster=name,
+        )
+
+
+def _network(described: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    provisioned = described.get("Provisioned", {}).get("BrokerNodeGroupInfo", {})
+    vpc = next(iter(described.get("Serverless", {}).get("VpcConfigs", [])), {})
+    subnets = provisioned.get("ClientSubnets") or vpc.get("SubnetIds") or ()
+    groups = provisioned.get("SecurityGroups") or vpc.get("SecurityGroupIds") or ()
+    return tuple(subnets), tuple(groups)

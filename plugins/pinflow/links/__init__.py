@@ -1,0 +1,3 @@
+"""Links from a task to the page of what it made."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Operators, one file a service."""
+
+from __future__ import annotations

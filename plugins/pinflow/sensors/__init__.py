@@ -1,0 +1,3 @@
+"""Sensors, one file a service."""
+
+from __future__ import annotations

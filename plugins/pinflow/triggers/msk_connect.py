@@ -1,0 +1,90 @@
+"""Wait for MSK Connect in the triggerer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+
+from pinflow.hooks.msk_connect import MskConnectHook
+
+
+class _MskConnectTrigger(AwsBaseWaiterTrigger):
+    def hook(self) -> MskConnectHook:
+        """The client that the waiter runs on."""
+        return MskConnectHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )
+
+
+class MskConnectConnectorTrigger(_MskConnectTrigger):
+    """Fire when a connector is running or deleted, as the waiter says.
+
+    :param connector_arn: the connector.
+    :param waiter_name: ``connector_running`` or ``connector_deleted``.
+    :param waiter_delay: seconds between two looks.
+    :param waiter_max_attempts: how many looks.
+    :param aws_conn_id: the AWS connection.
+    """
+
+    def __init__(
+        self,
+        connector_arn: str,
+        waiter_name: str,
+        waiter_delay: int = 10,
+        waiter_max_attempts: int = 120,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            serialized_fields={"connector_arn": connector_arn, "waiter_name": waiter_name},
+            waiter_name=waiter_name,
+            waiter_args={"connectorArn": connector_arn},
+            failure_message=f"{waiter_name} was not reached by {connector_arn}",
+            status_message="The connector is",
+            status_queries=["connectorState", "stateDescription"],
+            return_key="connector_arn",
+            return_value=connector_arn,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+            aws_conn_id=aws_conn_id,
+            **kwargs,
+        )
+
+
+class MskConnectCustomPluginTrigger(_MskConnectTrigger):
+    """Fire when a custom plugin is active or deleted, as the waiter says.
+
+    :param custom_plugin_arn: the plugin.
+    :param waiter_name: ``plugin_active`` or ``plugin_deleted``.
+    :param waiter_delay: seconds between two looks.
+    :param waiter_max_attempts: how many looks.
+    :param aws_conn_id: the AWS connection.
+    """
+
+    def __init__(
+        self,
+        custom_plugin_arn: str,
+        waiter_name: str,
+        waiter_delay: int = 5,
+        waiter_max_attempts: int = 60,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            serialized_fields={"custom_plugin_arn": custom_plugin_arn, "waiter_name": waiter_name},
+            waiter_name=waiter_name,
+            waiter_args={"customPluginArn": custom_plugin_arn},
+            failure_message=f"{waiter_name} was not reached by {custom_plugin_arn}",
+            status_message="The custom plugin is",
+            status_queries=["customPluginState", "stateDescription"],
+            return_key="custom_plugin_arn",
+            return_value=custom_plugin_arn,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+            aws_conn_id=aws_conn_id,
+            **kwargs,
+        )

@@ -1,0 +1,3 @@
+"""botocore waiters as data, one JSON file a client type."""
+
+from __future__ import annotations

@@ -1,0 +1,14 @@
+"""What this package adds to Airflow's user interface."""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+from pinflow.links.msk_connect import MskConnectConnectorLink
+
+
+class PinflowPlugin(AirflowPlugin):
+    """Links of our operators."""
+
+    name = "pinflow"
+    operator_extra_links = [MskConnectConnectorLink()]  # noqa: RUF012  Airflow's own form
