@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 settings = load()
 workspace = settings.workspace
-lake = {"catalog": workspace.catalog, "warehouse_id": workspace.warehouse_id}
+lake: dict[str, Any] = {"catalog": workspace.catalog, "warehouse_id": workspace.warehouse_id}
 TIME = "^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$"
 
 with DAG(
@@ -51,7 +51,7 @@ with DAG(
             type=["null", "string"],
             pattern=TIME,
             title="From",
-            description_md="Start of the record times, ISO 8601, UTC where no zone is named. Empty: the run's own interval.",
+            description_md="Start of the record times, ISO 8601 in UTC. Empty: the run's own interval.",
         ),
         "to": Param(
             "", type=["null", "string"], pattern=TIME, title="To", description_md="End of the record times, exclusive."

@@ -10,7 +10,7 @@ differs.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -51,7 +51,7 @@ class KafkaRecords(Protocol):
         """Dead letters whose record's time is in the interval."""
         ...
 
-    def timestamps(self, positions: Iterable[Position]) -> Mapping[Position, int]:
+    def timestamps(self, positions: Collection[Position]) -> Mapping[Position, int]:
         """Time of the records at positions."""
         ...
 

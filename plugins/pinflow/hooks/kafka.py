@@ -166,13 +166,12 @@ def lag(spans: Mapping[Partition, Span], committed: Mapping[Partition, int]) -> 
 
 
 def _dead_letter(message: Message) -> DeadLetter | None:
-    headers = {name: value for name, value in message.headers() or [] if name.startswith(ORIGIN)}
-    try:
-        topic, partition, offset = (headers[ORIGIN + name].decode() for name in ("topic", "partition", "offset"))
-    except KeyError:
+    headers = dict(message.headers() or [])
+    found = [headers.get(ORIGIN + name) for name in ("topic", "partition", "offset", "exception.message")]
+    topic, partition, offset, reason = (value.decode(errors="replace") if value else "" for value in found)
+    if not (topic and partition and offset):
         return None
-    reason = headers.get(ORIGIN + "exception.message") or b""
-    return DeadLetter((topic, int(partition), int(offset)), message.timestamp()[1], reason.decode(errors="replace"))
+    return DeadLetter((topic, int(partition), int(offset)), message.timestamp()[1], reason)
 
 
 def _answer(future: Any, what: str) -> Any:

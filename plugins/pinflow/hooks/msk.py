@@ -82,7 +82,7 @@ class MskHook(AwsBaseHook):
 
 def _network(described: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     provisioned = described.get("Provisioned", {}).get("BrokerNodeGroupInfo", {})
-    vpc = next(iter(described.get("Serverless", {}).get("VpcConfigs", [])), {})
+    vpc: dict[str, Any] = next(iter(described.get("Serverless", {}).get("VpcConfigs", [])), {})
     subnets = provisioned.get("ClientSubnets") or vpc.get("SubnetIds") or ()
     groups = provisioned.get("SecurityGroups") or vpc.get("SecurityGroupIds") or ()
     return tuple(subnets), tuple(groups)

@@ -68,7 +68,7 @@ class DatabricksWorkspaceUploadOperator(BaseOperator):
         *,
         folder: str | Path,
         root: str,
-        force: bool = False,
+        force: bool | str = False,
         databricks_conn_id: str = CONNECTION,
         **kwargs: Any,
     ) -> None:

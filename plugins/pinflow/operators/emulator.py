@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from emulator.post import EmulatorOptions
+    from emulator.post import EmulatorOptions, EmulatorSummary
 
 PROGRESS_EVERY = 5.0
 
@@ -36,7 +36,7 @@ class EmulatorSeedOperator(BaseOperator):
     template_fields: Sequence[str] = ("posts", "seed", "source_conn_id")
 
     def __init__(
-        self, *, posts: int = 11_000, seed: int = 100, source_conn_id: str = "source_default", **kwargs: Any
+        self, *, posts: int | str = 11_000, seed: int | str = 100, source_conn_id: str = "source_default", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.posts = posts
@@ -59,11 +59,9 @@ class EmulatorSeedOperator(BaseOperator):
         if rows := max(found["tables"].values(), default=0):
             self.log.info("The source has %d posts: left as it is", rows)
             return {"seeded": False, "posts": rows}
-        made = seed(self.hook.source_url, int(self.posts), int(self.seed), self._progress())
+        report = at_most_every(PROGRESS_EVERY, lambda done, total: self.log.info("%d of %d posts", done, total))
+        made = seed(self.hook.source_url, int(self.posts), int(self.seed), report)
         return {"seeded": True, "posts": made.posts}
-
-    def _progress(self) -> Callable[[int, int], None]:
-        return progress_logger(self.log.info, "%d of %d rows")
 
 
 class EmulatorRunOperator(BaseOperator):
@@ -80,8 +78,8 @@ class EmulatorRunOperator(BaseOperator):
     :param last_day: the last of them, inclusive; the first when empty. (templated)
     :param prefix: the topics' prefix. (templated)
     :param stage: the gateway's stage. (templated)
-    :param batch_size: records a request.
-    :param connections: requests at a time.
+    :param batch_size: posts in a request at the most.
+    :param connections: requests under way at the most.
     :param source_conn_id: the source database. (templated)
     :param gateway_conn_id: the gateway. (templated)
     :raises Rejected: a parameter cannot be read.
@@ -110,11 +108,11 @@ class EmulatorRunOperator(BaseOperator):
         posts: int | str = 500,
         target: str = "batch",
         rate: float | str | None = None,
-        seed: int = 100,
+        seed: int | str = 100,
         first_day: str | None = None,
         last_day: str | None = None,
-        batch_size: int | None = None,
-        connections: int | None = None,
+        batch_size: int = 500,
+        connections: int = 6,
         source_conn_id: str = "source_default",
         gateway_conn_id: str = "gateway_default",
         **kwargs: Any,
@@ -147,8 +145,8 @@ class EmulatorRunOperator(BaseOperator):
         from emulator.post import run
 
         self._stop = threading.Event()
-        progress = progress_logger(self.log.info, "%d of %d posts")
-        summary = run(self.options(context), on_progress=progress, stop=self._stop).as_dict()
+        report = at_most_every(PROGRESS_EVERY, self._log_progress)
+        summary = run(self.options(context), on_progress=report, stop=self._stop).as_dict()
         self.log.info("Summary: %s", summary)
         if self._stop.is_set():
             raise PinflowError(
@@ -157,7 +155,7 @@ class EmulatorRunOperator(BaseOperator):
                 "Clear the task to go on with the same run.",
                 summary=summary,
             )
-        if summary["rejected"] or summary["unknown"]:
+        if summary["rejected"] or summary["unknown"] or summary["state"] == "failed":
             raise _not_accepted(summary)
         return summary
 
@@ -171,49 +169,57 @@ class EmulatorRunOperator(BaseOperator):
 
         :raises Rejected: a parameter cannot be read.
         """
-        from emulator.post import EmulatorOptions
+        from emulator.exceptions import OptionsError
+        from emulator.post import EmulatorOptions, Target
 
-        sizes = {"batch_size": self.batch_size, "connections": self.connections}
-        return EmulatorOptions(
-            source_url=self.hook.source_url,
-            gateway_url=self.hook.gateway_url(self.stage),
-            prefix=self.prefix,
-            target=self.target,
-            posts=_posts(self.posts),
-            rate=_rate(self.rate),
-            seed=int(self.seed),
-            days=_days(self.first_day, self.last_day),
-            **{name: value for name, value in sizes.items() if value is not None},
+        try:
+            return EmulatorOptions(
+                source_url=self.hook.source_url,
+                gateway_url=self.hook.gateway_url(self.stage),
+                prefix=self.prefix,
+                target=Target(self.target),
+                posts=_posts(self.posts),
+                rate=_rate(self.rate),
+                seed=int(self.seed),
+                days=_days(self.first_day, self.last_day),
+                batch_size=self.batch_size,
+                connections=self.connections,
+            )
+        except OptionsError as error:
+            raise Rejected(
+                "The emulator cannot do this.", str(error), "Trigger the run again with other parameters."
+            ) from error
+
+    def _log_progress(self, summary: EmulatorSummary) -> None:
+        self.log.info(
+            "%d posts in %.0f s: %d records accepted, %d rejected, %d unknown, %d sent again",
+            *(getattr(summary, name) for name in ("posts", "seconds", "accepted", "rejected", "unknown", "retried")),
         )
 
 
-def progress_logger(log: Callable[..., object], text: str, every: float = PROGRESS_EVERY) -> Callable[[int, int], None]:
-    """A callback that logs numbers done and to do, at most once in so many seconds.
-
-    :param log: takes ``text`` and the two numbers.
-    """
+def at_most_every[**P](seconds: float, call: Callable[P, object]) -> Callable[P, None]:
+    """A function that passes its arguments on, but not again within so many seconds."""
     last = time.monotonic()
 
-    def report(done: int, total: int) -> None:
+    def report(*args: P.args, **kwargs: P.kwargs) -> None:
         nonlocal last
-        now = time.monotonic()
-        if now - last >= every or done == total:
-            last = now
-            log(text, done, total)
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            call(*args, **kwargs)
 
     return report
 
 
-def _posts(given: int | str) -> int | str:
+def _posts(given: int | str) -> int | Literal["all"]:
     if given == "all":
-        return given
+        return "all"
     try:
         return int(given)
     except ValueError:
         raise _unreadable("posts", given, "a number or 'all'") from None
 
 
-def _rate(given: float | str | None) -> float | str | None:
+def _rate(given: float | str | None) -> float | Literal["human"] | None:
     if given in (None, "", "None"):
         return None
     if given == "human":
@@ -250,7 +256,7 @@ def _unreadable(name: str, given: object, wanted: str) -> Rejected:
 def _not_accepted(summary: dict[str, Any]) -> RecordsNotAccepted:
     return RecordsNotAccepted(
         f"{summary['rejected']} records were rejected and {summary['unknown']} are unknown, of {summary['records']}.",
-        f"The ledger has the reason of each (run {summary['run_id']}).",
+        summary.get("error") or f"The ledger has the reason of each (run {summary['run_id']}).",
         "Look at pinflow_ledger and at the gateway's log, then clear the task: it posts only what is missing.",
         summary=summary,
     )
