@@ -20,6 +20,8 @@ them to the ledger, so that a caller of it meets only ``NotSent`` (when the gate
 Each text says what went wrong, why, and what to do.
 """
 
+# The names say what is known, as the design has them; they need no "Error".
+# ruff: noqa: N818
 from __future__ import annotations
 
 from collections.abc import Sequence

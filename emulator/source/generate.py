@@ -17,8 +17,9 @@ from emulator.source.text import Posters, Writer
 
 VERSION = 1
 """Changes when the same seed gives other rows than before."""
-POSTED_FROM = datetime(2017, 10, 19, 15, 13)
-POSTED_SECONDS = int((datetime(2022, 10, 19, 17, 54) - POSTED_FROM).total_seconds()) + 1
+POSTED_FROM = datetime.fromisoformat("2017-10-19 15:13:00")
+POSTED_TO = datetime.fromisoformat("2022-10-19 17:54:00")
+POSTED_SECONDS = int((POSTED_TO - POSTED_FROM).total_seconds()) + 1
 MEASURED_ROWS = 2_179
 ODDITIES = {"blank_title": 1, "newline_title": 4, "padded_title": 4, "art": 1, "backslash": 1}
 """Rare values and how many of the measured rows have each."""

@@ -14,7 +14,7 @@ from random import Random
 from emulator.source.distributions import Distributions, band
 from emulator.source.streams import stream
 
-JOINED_FROM = datetime(2015, 10, 21)
+JOINED_FROM = datetime.fromisoformat("2015-10-21")
 JOINED_SECONDS = int(timedelta(days=730).total_seconds())
 YOUNGEST, OLDEST = 20, 60
 MILLIONS = (1, 2, 3, 4, 5, 6, 8, 15)

@@ -49,7 +49,7 @@ def _origin(connection: Connection) -> dict[str, Any] | None:
 def _categories(connection: Connection) -> dict[str, int]:
     category = pinterest_data.c.category
     query = select(category, func.count()).group_by(category).order_by(category)
-    return {name: posts for name, posts in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
 def _ranges(connection: Connection) -> dict[str, list[Any]]:

@@ -1,0 +1,8 @@
+"""What was posted, and what came of each record."""
+
+from __future__ import annotations
+
+from emulator.ledger.ledger import Ledger
+from emulator.ledger.records import Attempt, Outcome, Path, Result, State
+
+__all__ = ["Attempt", "Ledger", "Outcome", "Path", "Result", "State"]

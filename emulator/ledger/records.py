@@ -1,0 +1,70 @@
+"""What is written to the ledger: attempts to send records, and what came of each record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class State(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Path(StrEnum):
+    """Which way records take."""
+
+    BATCH = "batch"
+    STREAM = "stream"
+
+
+class Result(StrEnum):
+    """What is known of a record that was sent."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class Outcome(NamedTuple):
+    """What came of one record.
+
+    :param result: accepted, rejected or unknown.
+    :param partition: the partition that took it, when accepted.
+    :param offset: its offset there.
+    :param code: a short code of the error.
+    :param reason: the error's text.
+    """
+
+    result: Result
+    partition: int | None = None
+    offset: int | None = None
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request with records of one table, about to be sent.
+
+    :param intent_id: unique in the ledger.
+    :param attempt: 1 for the first time, one more each time the same records are sent again.
+    :param inds: the posts' numbers, in the order of the request.
+    :param timestamps: the record timestamps in milliseconds, one each; where the server stamps them, the time of
+        sending, which is the earliest that they can have.
+    """
+
+    intent_id: str
+    run_id: str
+    table: str
+    topic: str
+    attempt: int
+    inds: Sequence[int]
+    timestamps: Sequence[int]
+    path: Path = Path.BATCH

@@ -1,0 +1,234 @@
+"""Requests under way: sent from threads, written to the ledger before and after, sent again when nobody knows."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Self
+
+from emulator.exceptions import DeliveryError, NotSent, Rejected
+from emulator.ledger import Attempt, Ledger, Outcome, Result
+from emulator.post.gateway import Gateway
+from emulator.post.pacing import Backoff
+from emulator.post.requests import Proxy, Record
+from emulator.post.tally import Tally
+
+HOPELESS = {"bad_url", *(f"http_{status}" for status in (301, 302, 303, 307, 308, 401, 403, 404, 405, 415))}
+"""Refusals of a whole request that every other request would meet as well."""
+
+
+@dataclass(order=True)
+class Batch:
+    """Records of one table that go out together.
+
+    :param due: when it may be sent, in seconds of the monotonic clock.
+    :param doubtful: whether an earlier attempt may have been taken.
+    """
+
+    due: float
+    number: int
+    table: str = field(compare=False)
+    topic: str = field(compare=False)
+    records: Sequence[Record] = field(compare=False)
+    attempt: int = field(compare=False, default=1)
+    doubtful: bool = field(compare=False, default=False)
+
+
+@dataclass(frozen=True)
+class _Back:
+    """A batch that came back, with outcomes or the error that stands for all of them."""
+
+    batch: Batch
+    intent: Attempt
+    carried: Future[tuple[list[Outcome], DeliveryError | None]]
+    answered_ms: int
+
+
+class Flight:
+    """Sends batches, at most so many at a time, and keeps the ledger and the tally.
+
+    All methods are for one thread; the requests themselves run in others.
+
+    :param connections: requests under way at the most; more than that makes :attr:`room` false.
+    :param attempts: how often records of unknown outcome are sent at the most.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        proxy: Proxy,
+        ledger: Ledger,
+        tally: Tally,
+        *,
+        connections: int,
+        attempts: int,
+        backoff: Backoff,
+    ) -> None:
+        self._gateway, self._proxy, self._ledger, self._tally = gateway, proxy, ledger, tally
+        self._connections, self._attempts, self._backoff = connections, attempts, backoff
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="emulator")
+        self._back: SimpleQueue[_Back] = SimpleQueue()
+        self._waiting: list[Batch] = []
+        self._numbers = count(1)
+        self._sent = 0
+        self.broken: str | None = None
+        """Why it is of no use to send more, once that is known."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._threads.shutdown()
+
+    @property
+    def room(self) -> bool:
+        """Whether more may be sent now; those that wait for another attempt take room too."""
+        return self._sent + len(self._waiting) < self._connections
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way or waiting."""
+        return not self._sent and not self._waiting
+
+    @property
+    def due(self) -> float | None:
+        """When the next resend is due (monotonic seconds)."""
+        return self._waiting[0].due if self._waiting else None
+
+    def launch(self, batches: Iterable[tuple[str, str, Sequence[Record]]]) -> None:
+        """Write (table, topic, records) down as about to be sent, and send them."""
+        self._send([Batch(0.0, next(self._numbers), table, topic, records) for table, topic, records in batches])
+
+    def step(self, timeout: float) -> None:
+        """Send what is due again, and take in what came back, waiting for something up to ``timeout`` seconds."""
+        due = []
+        while self._waiting and self._waiting[0].due <= time.monotonic():
+            due.append(heapq.heappop(self._waiting))
+        if due:
+            self._send(due)
+        self._settle(self._take(timeout))
+
+    def give_up(self) -> None:
+        """Send nothing again: what waited for that is counted as it stands."""
+        waiting, self._waiting = self._waiting, []
+        settled = [
+            (self._intent(batch, int(time.time() * 1000)), self._abandon(batch, "given_up", "the run ended before."))
+            for batch in waiting
+        ]
+        if settled:
+            self._ledger.settle(settled)
+
+    def _send(self, batches: list[Batch]) -> None:
+        now = int(time.time() * 1000)
+        pairs = [(batch, self._intent(batch, now)) for batch in batches]
+        self._ledger.intend(intent for _, intent in pairs)
+        for batch, intent in pairs:
+            carried = self._threads.submit(self._carry, batch)
+            carried.add_done_callback(partial(self._land, batch, intent))
+        self._sent += len(pairs)
+
+    def _intent(self, batch: Batch, now: int) -> Attempt:
+        return Attempt(
+            intent_id=f"{self._tally.run_id}/{batch.number}/{batch.attempt}",
+            run_id=self._tally.run_id,
+            table=batch.table,
+            topic=batch.topic,
+            attempt=batch.attempt,
+            inds=[record.ind for record in batch.records],
+            timestamps=[now if self._proxy.stamps else record.timestamp_ms for record in batch.records],
+        )
+
+    def _carry(self, batch: Batch) -> tuple[list[Outcome], DeliveryError | None]:
+        """Runs in a thread of the pool."""
+        try:
+            answer = self._gateway.send(self._proxy.request(batch.topic, batch.records))
+            return self._proxy.outcomes(answer, len(batch.records)), None
+        except DeliveryError as error:
+            return [], error
+
+    def _land(self, batch: Batch, intent: Attempt, carried: Future[tuple[list[Outcome], DeliveryError | None]]) -> None:
+        self._back.put(_Back(batch, intent, carried, int(time.time() * 1000) + 1))
+
+    def _take(self, timeout: float) -> list[_Back]:
+        found = []
+        try:
+            found.append(self._back.get(timeout=timeout) if timeout > 0 else self._back.get_nowait())
+            while True:
+                found.append(self._back.get_nowait())
+        except Empty:
+            return found
+
+    def _settle(self, found: list[_Back]) -> None:
+        if not found:
+            return
+        self._sent -= len(found)
+        settled = [(back.intent, self._judge(back)) for back in found]
+        self._ledger.settle(settled)
+
+    def _judge(self, back: _Back) -> list[Outcome]:
+        """The rows that the ledger gets; the batch, or what is unknown of it, is put off or counted."""
+        batch = back.batch
+        outcomes, error = back.carried.result()
+        last = batch.attempt >= self._attempts or self.broken is not None
+        if isinstance(error, NotSent):
+            return self._not_sent(batch, error, last)
+        outcomes = [_of(error)] * len(batch.records) if error else outcomes
+        self._note_span(back)
+        if isinstance(error, Rejected) and error.code in HOPELESS:
+            self._break(f"The gateway refused {batch.topic}: {error}. {ADVICE_REFUSED}")
+        unknown = [at for at, outcome in enumerate(outcomes) if outcome.result is Result.UNKNOWN]
+        self._tally.count(outcome for outcome in outcomes if outcome.result is not Result.UNKNOWN)
+        if unknown and not last:
+            self._put_off(replace(batch, doubtful=True), [batch.records[at] for at in unknown], None)
+        elif unknown:
+            cause = outcomes[unknown[-1]]
+            self._break(f"After {batch.attempt} attempts {cause.code}: {cause.reason}. {ADVICE_UNKNOWN}")
+            self._tally.count([cause] * len(unknown))
+        return outcomes
+
+    def _not_sent(self, batch: Batch, error: NotSent, last: bool) -> list[Outcome]:
+        if not last:
+            self._put_off(batch, batch.records, error.wait)
+            return []
+        self._break(f"The gateway took nothing in {batch.attempt} attempts: {error}. {ADVICE_NOT_SENT}")
+        return self._abandon(batch, error.code, error.reason)
+
+    def _abandon(self, batch: Batch, code: str, reason: str) -> list[Outcome]:
+        """Count a batch that isn't sent again, and say what the ledger gets: nothing new if it may have been taken."""
+        if batch.doubtful:
+            self._tally.count([Outcome(Result.UNKNOWN)] * len(batch.records))
+            return []
+        outcomes = [Outcome(Result.REJECTED, code=code, reason=f"Never sent: {reason}")] * len(batch.records)
+        self._tally.count(outcomes)
+        return outcomes
+
+    def _put_off(self, batch: Batch, records: Sequence[Record], wait: float | None) -> None:
+        self._tally.retried += len(records)
+        pause = max(wait or 0.0, self._backoff.seconds(batch.attempt))
+        again = replace(batch, due=time.monotonic() + pause, records=records, attempt=batch.attempt + 1)
+        heapq.heappush(self._waiting, again)
+
+    def _break(self, reason: str) -> None:
+        self.broken = self.broken or reason
+
+    def _note_span(self, back: _Back) -> None:
+        self._tally.span(back.intent.timestamps)
+        if self._proxy.stamps:
+            self._tally.span([back.answered_ms])
+
+
+ADVICE_REFUSED = "Check the address, the stage, the topics and the rights, and start a new run."
+ADVICE_UNKNOWN = "The ledger has the posts that may be there; see that the gateway and Kafka work, and start a new run."
+ADVICE_NOT_SENT = "See that the gateway runs at that address, and start a new run."
+
+
+def _of(error: DeliveryError) -> Outcome:
+    result = Result.REJECTED if isinstance(error, Rejected) else Result.UNKNOWN
+    return Outcome(result, code=error.code, reason=error.reason)

@@ -1,0 +1,154 @@
+"""What a run of the emulator is asked to do, and what it did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from emulator.exceptions import OptionsError
+
+TABLES = ("pin", "geo", "user")
+
+
+class Target(StrEnum):
+    """Where posts go."""
+
+    CONSOLE = "console"
+    BATCH = "batch"
+
+
+class Dialect(StrEnum):
+    """How times are written in the rows; no client sends a zone."""
+
+    TEXT = "text"
+    """``2020-08-28 03:52:47``, as most clients send it."""
+    ISO = "iso"
+    """``2020-08-28T03:52:47``."""
+    COLONS = "colons"
+    """``2020:08:28 03:52:47``."""
+
+
+@dataclass(frozen=True)
+class EmulatorOptions:
+    """A run of the emulator.
+
+    :param source_url: the source database, as :func:`emulator.source.engine` takes it; the ledger is there too.
+    :param gateway_url: the gateway with its stage, ``http://127.0.0.1:8000/dev``; not needed for the console.
+    :param prefix: topics are ``<prefix>.pin``, ``<prefix>.geo``, ``<prefix>.user``.
+    :param target: ``console`` prints the records; ``batch`` posts them through the gateway to the topics.
+    :param posts: how many random posts, with repeats, as people post; ``all`` takes each row once, in order.
+    :param rate: posts a second; ``human`` pauses 0 to 2 s between posts; None is as fast as it goes.
+    :param seed: the same seed draws the same posts, pauses and historic times.
+    :param days: first and last day (UTC, both included) over which the records' timestamps are spread, in order; the
+        records then go through REST v3. None lets the server stamp them as they arrive (REST v2).
+    :param batch_size: posts in a request at the most; the three records of a post go out in the same round.
+    :param connections: requests under way at the most, on as many kept connections.
+    :param dialect: how times are written in the rows.
+    :param attempts: how often records of unknown outcome are sent at the most.
+    :param timeout: seconds to wait for an answer.
+    :param linger: seconds that a post waits for company at the most.
+    """
+
+    source_url: str
+    gateway_url: str = ""
+    prefix: str = "pinflow"
+    target: Target | Literal["console", "batch"] = Target.BATCH
+    posts: int | Literal["all"] = 1_000
+    rate: float | Literal["human"] | None = None
+    seed: int = 100
+    days: tuple[date, date] | None = None
+    batch_size: int = 500
+    connections: int = 6
+    dialect: Dialect | Literal["text", "iso", "colons"] = Dialect.TEXT
+    attempts: int = 10
+    timeout: float = 60.0
+    linger: float = 0.05
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", _member(Target, self.target, "target"))
+        object.__setattr__(self, "dialect", _member(Dialect, self.dialect, "dialect"))
+        self._check_amounts()
+        self._check_days()
+        parts = urlsplit(self.gateway_url)
+        if self.target == Target.BATCH and not (parts.scheme in ("http", "https") and parts.netloc):
+            raise OptionsError(
+                f"The gateway's address {self.gateway_url!r} can't be used: it isn't an http or https URL. "
+                "Give it with its stage, like http://127.0.0.1:8000/dev."
+            )
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The topic of each table."""
+        return {table: f"{self.prefix}.{table}" for table in TABLES}
+
+    def _check_amounts(self) -> None:
+        if self.posts != "all" and (not isinstance(self.posts, int) or self.posts < 1):
+            raise OptionsError(f"posts is {self.posts!r}; it must be a whole number of 1 or more, or 'all'.")
+        if self.rate is not None and self.rate != "human" and not (_is_number(self.rate) and 0 < self.rate < 1e6):
+            raise OptionsError(f"rate is {self.rate!r}; it must be posts a second, more than 0, or 'human', or None.")
+        for name in ("batch_size", "connections", "attempts"):
+            if getattr(self, name) < 1:
+                raise OptionsError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+
+    def _check_days(self) -> None:
+        if self.days is None:
+            return
+        first, last = self.days
+        if last < first:
+            raise OptionsError(f"The days {first}:{last} run backwards. Give the first day first.")
+        if last > datetime.now(UTC).date():
+            raise OptionsError(f"{last} is in the future (UTC), and Kafka takes no such records. End today or earlier.")
+
+
+@dataclass(frozen=True)
+class EmulatorSummary:
+    """What a run did, or has done so far.
+
+    :param posts: posts whose records were sent (or printed).
+    :param records: their records, three a post.
+    :param accepted: records that Kafka holds, each with its offset in the ledger.
+    :param rejected: records that were refused, with the reason in the ledger, or never sent at last.
+    :param unknown: records that may be there, after the last attempt.
+    :param retried: records that were sent again, counted each time.
+    :param seconds: how long it took.
+    :param first_timestamp: the earliest record timestamp (ISO 8601, UTC); None when nothing was sent.
+    :param last_timestamp: the latest; for records that the server stamps, a moment after it.
+    :param state: ``running``, ``finished``, ``stopped`` (on request) or ``failed``.
+    :param error: why it failed, and what to do.
+    """
+
+    run_id: str
+    posts: int
+    records: int
+    accepted: int
+    rejected: int
+    unknown: int
+    retried: int
+    seconds: float
+    first_timestamp: str | None
+    last_timestamp: str | None
+    state: str
+    error: str | None = None
+
+    @property
+    def clean(self) -> bool:
+        """Nothing was refused, nothing is unknown and the run didn't fail."""
+        return not self.rejected and not self.unknown and self.state != "failed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, ready for JSON."""
+        return asdict(self)
+
+
+def _member[E: StrEnum](kind: type[E], value: str, name: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise OptionsError(f"{name} is {value!r}; it must be one of {', '.join(kind)}.") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
