@@ -13,6 +13,7 @@ import uvicorn
 import include
 from sandbox.gateway.app import Gateway
 from sandbox.gateway.document import DocumentError, load
+from sandbox.gateway.server import configuration
 from sandbox.gateway.stages import StageError, Stages
 
 DOCUMENT = Path(include.__file__).parent / "aws" / "gateway.openapi.yaml"
@@ -49,16 +50,7 @@ def main() -> int:
     except (DocumentError, StageError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    uvicorn.run(
-        gateway,
-        host="127.0.0.1",
-        port=options.port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=10,
-    )
+    uvicorn.Server(configuration(gateway, options.port)).run()
     return 0
 
 

@@ -30,6 +30,10 @@ _INTEGRATIONS: Mapping[str, Run] = {"http_proxy": http_proxy, "http": http, "aws
 _log = logging.getLogger("sandbox.gateway")
 
 
+class _ClientGoneError(Exception):
+    """The client went away before its request was whole; nothing of it may reach a back end."""
+
+
 class Gateway:
     """One API under its stages.
 
@@ -72,7 +76,10 @@ class Gateway:
             headers=headers,
             source_ip=(scope.get("client") or ("127.0.0.1",))[0],
         )
-        response = await self._answer(request, receive)
+        try:
+            response = await self._answer(request, receive)
+        except _ClientGoneError:
+            return
         _log.debug("%s %s %s %d %d", request.request_id, request.method, raw_path, response.status, len(response.body))
         await _reply(send, response, head=request.method == "HEAD")
 
@@ -82,9 +89,11 @@ class Gateway:
 
     async def _answer(self, request: Request, receive: Receive) -> Response:
         """Run a request through; whatever happens, the answer carries API Gateway's ids."""
-        scope = Scope(request, "")
+        scope = Scope(request)
         try:
             response = await self._run(scope, receive)
+        except _ClientGoneError:
+            raise
         except Fault as fault:
             if fault.cause:
                 _log.warning("%s %s %s: %s", scope.request.request_id, request.method, request.path, fault.cause)
@@ -114,6 +123,8 @@ async def _body(request: Request, receive: Receive) -> bytes:
     size = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGoneError
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
@@ -124,7 +135,11 @@ async def _body(request: Request, receive: Receive) -> bytes:
 
 
 async def _reply(send: Send, response: Response, *, head: bool) -> None:
-    length = (b"content-length", str(len(response.body)).encode())
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    await send({"type": "http.response.start", "status": response.status, "headers": [*headers, length]})
+    headers = [
+        (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+        for name, value in response.headers
+    ]
+    if response.status not in (204, 304):
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else response.body})

@@ -34,7 +34,11 @@ class TemplateError(ValueError):
         self.line = line
         self.text = text
         self.reason = reason
-        super().__init__(f"line {line}, {text.strip()!r}: {reason}")
+        super().__init__(f"line {line}, `{text.strip()}`: {reason}")
+
+
+class RenderError(ValueError):
+    """A template that failed on a payload; the text names the expression and why."""
 
 
 class Template:
@@ -54,8 +58,14 @@ class Template:
             raise TemplateError(error.line, _line(source, error.line), f"this is not VTL ({error}).") from error
 
     def render(self, variables: Mapping[str, Any]) -> str:
-        """Run it with ``input``, ``util``, ``context`` and ``stageVariables``."""
-        text: str = self._compiled.merge(dict(variables))
+        """Run it with ``input``, ``util``, ``context`` and ``stageVariables``.
+
+        :raises RenderError: it fails on these values.
+        """
+        try:
+            text: str = self._compiled.merge(dict(variables))
+        except airspeed.TemplateError as error:
+            raise RenderError(str(error)) from error
         return text
 
 

@@ -6,15 +6,16 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import time
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from sandbox.gateway.exchange import Request, header
 from sandbox.gateway.faults import Fault, Kind
 from sandbox.gateway.jsonpath import MISSING, find
+from sandbox.gateway.templates import RenderError, Template
 
 API_ID = "pinflow"
 ACCOUNT = "000000000000"
@@ -129,17 +130,22 @@ def context(request: Request, resource: str) -> dict[str, Any]:
 class Scope:
     """The variables of one request; the context lives on from the request template to the response template."""
 
-    def __init__(self, request: Request, resource: str) -> None:
+    def __init__(self, request: Request) -> None:
         self.request = request
-        self.context = context(request, resource)
+        self._resource = ""
         self._util = Util()
+
+    @cached_property
+    def context(self) -> dict[str, Any]:
+        """``$context``; made when something first asks for it, since most requests never do."""
+        return context(self.request, self._resource)
 
     def enter(self, request: Request, resource: str) -> None:
         """Take the request with its stage and resource known."""
         self.request = request
-        self.context = context(request, resource)
+        self._resource = resource
 
-    def render(self, template: Any, payload: str) -> str:
+    def render(self, template: Template, payload: str) -> str:
         """Run a template over a payload.
 
         :raises Fault: the template fails on this payload (500, as on AWS).
@@ -151,7 +157,6 @@ class Scope:
             "stageVariables": dict(self.request.variables),
         }
         try:
-            text: str = template.render(variables)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, binascii.Error) as error:
+            return template.render(variables)
+        except RenderError as error:
             raise Fault(Kind.API_CONFIGURATION_ERROR, cause=f"the mapping template failed: {error}") from error
-        return text
