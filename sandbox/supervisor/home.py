@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
+from sandbox.supervisor.json_file import JsonFile
 from sandbox.supervisor.ports import Ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +38,6 @@ class Home:
     )
     root: Path = ROOT
     preferred_ports: bool = True
-    _guard: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     @property
     def run(self) -> Path:
@@ -63,8 +61,7 @@ class Home:
 
     def port(self, part: str, name: str = "main") -> int:
         """A loopback port of a part."""
-        with self._guard:
-            return self.ports.get(part, name)
+        return self.ports.get(part, name)
 
     def url(self, part: str, name: str = "main") -> str:
         """``http://127.0.0.1:PORT`` of a part."""
@@ -72,17 +69,12 @@ class Home:
 
     def secret(self, name: str) -> str:
         """A random value of 64 hex digits, kept in a file that only its owner may read."""
-        path = self.run / "secrets.json"
-        with self._guard:
-            known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            if name not in known:
-                known[name] = secrets.token_hex(32)
-                self.run.mkdir(parents=True, exist_ok=True)
-                draft = path.with_suffix(".new")
-                draft.touch(mode=0o600)
-                draft.write_text(json.dumps(known), encoding="utf-8")
-                draft.replace(path)
-            return known[name]
+        file = JsonFile(self.run / "secrets.json", mode=0o600)
+        known = file.read()
+        if name not in known:
+            with file.change() as known:
+                known.setdefault(name, secrets.token_hex(32))
+        return str(known[name])
 
     def python(self, environment: str) -> Path:
         """The interpreter of ``airflow``, ``spark`` or ``ministack``."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import zlib
 from pathlib import Path
+
+from sandbox.supervisor.json_file import JsonFile
 
 PREFERRED = {
     "airflow-api": 8080,
@@ -39,45 +40,39 @@ class Ports:
     """
 
     def __init__(self, path: Path, *, preferred: bool = True) -> None:
-        self._path = path
+        self._file = JsonFile(path)
         self._preferred = preferred
 
     def get(self, part: str, name: str = "main") -> int:
         """The port of a part; chosen and written down at the first call."""
-        known = self._read()
         key = f"{part}/{name}"
+        known = self.all()
         if key not in known:
-            known[key] = self._choose(part, name, set(known.values()))
-            self._write(known)
+            with self._file.change() as known:
+                if key not in known:
+                    known[key] = self._choose(part, name, set(known.values()))
         return known[key]
+
+    def all(self) -> dict[str, int]:
+        """Every port that was chosen, by ``part/name``."""
+        return {key: int(port) for key, port in self._file.read().items()}
 
     def of(self, part: str) -> dict[str, int]:
         """All ports that were chosen for a part, by name."""
-        return {key.split("/", 1)[1]: port for key, port in self._read().items() if key.split("/", 1)[0] == part}
+        return {key.split("/", 1)[1]: port for key, port in self.all().items() if key.split("/", 1)[0] == part}
 
     def forget(self, part: str) -> None:
         """Let the next call choose anew, for a port that somebody else took meanwhile."""
-        self._write({key: port for key, port in self._read().items() if key.split("/", 1)[0] != part})
+        with self._file.change() as known:
+            for name in self.of(part):
+                del known[f"{part}/{name}"]
 
     def _choose(self, part: str, name: str, taken: set[int]) -> int:
         first = PREFERRED.get(part) if name == "main" and self._preferred else None
         # A start at a hash of the file's path keeps two sandboxes of one machine apart.
-        start = zlib.crc32(self._path.as_posix().encode()) % len(FALLBACK)
-        order = [*FALLBACK[start:], *FALLBACK[:start]]
-        for port in ([first] if first else []) + order:
+        start = zlib.crc32(self._file.path.as_posix().encode()) % len(FALLBACK)
+        order: list[int] = [*FALLBACK[start:], *FALLBACK[:start]]
+        for port in [first, *order] if first else order:
             if port not in taken and is_free(port):
                 return port
         raise RuntimeError("No free port between 21000 and 29999. Stop what holds them and try again.")
-
-    def _read(self) -> dict[str, int]:
-        try:
-            found: dict[str, int] = json.loads(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return found
-
-    def _write(self, ports: dict[str, int]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps(ports, indent=1, sort_keys=True), encoding="utf-8")
-        draft.replace(self._path)

@@ -66,6 +66,14 @@ def _marked(process: psutil.Process, base: Path) -> str | None:
     return marks.get(MARK_PART) if marks.get(MARK_BASE) == str(base) else None
 
 
+def still_its_own(pid: int, created: float) -> bool:
+    """Whether no later process has this id: it ended, or the process of that time has it, be it a zombie."""
+    try:
+        return abs(psutil.Process(pid).create_time() - created) < 1
+    except psutil.NoSuchProcess:
+        return True
+
+
 def find(pid: int, created: float) -> psutil.Process | None:
     """The process of that id, unless it ended and the id went to another."""
     with suppress(psutil.Error):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -16,6 +16,7 @@ from sandbox.supervisor import processes
 from sandbox.supervisor.home import Home
 from sandbox.supervisor.part import Part
 from sandbox.supervisor.ports import is_free
+from sandbox.supervisor.records import Records
 from sandbox.supervisor.registry import dependents, parts, select
 
 START_TIMEOUT = 180.0
@@ -75,8 +76,7 @@ class Supervisor:
     def __init__(self, home: Home, available: Sequence[Part] | None = None) -> None:
         self.home = home
         self.parts = tuple(available) if available is not None else parts()
-        self._record = home.run / "processes.json"
-        self._guard = threading.Lock()
+        self._records = Records(home.run / "processes.json")
         self._cancelled = threading.Event()
 
     def up(self, names: Iterable[str] | None = None, progress: Progress = lambda part, state: None) -> None:
@@ -93,14 +93,15 @@ class Supervisor:
             self._move_taken_ports(chosen)
             started: dict[str, Future[None]] = {}
             with ThreadPoolExecutor(len(chosen) or 1) as pool:
-                for part in chosen:
-                    needed = [started[name] for name in part.requires]
-                    started[part.name] = pool.submit(self._bring_up, part, needed, progress)
-                done, _ = wait(started.values(), return_when=FIRST_EXCEPTION)
-                if any(future.exception() for future in done):
-                    self._cancelled.set()
+                try:
+                    for part in chosen:
+                        needed = [started[name] for name in part.requires]
+                        started[part.name] = pool.submit(self._bring_up, part, needed, progress)
+                    wait(started.values(), return_when=FIRST_EXCEPTION)
+                finally:
+                    self._cancelled.set()  # also on Ctrl-C: what still starts is left to the next command
             errors = [error for future in started.values() if (error := future.exception())]
-            for error in sorted(errors, key=lambda one: isinstance(one, _RequirementFailedError)):
+            for error in sorted(errors, key=lambda one: isinstance(one, _LeftError)):
                 raise error
 
     def down(self, names: Iterable[str] | None = None, progress: Progress = lambda part, state: None) -> None:
@@ -110,10 +111,8 @@ class Supervisor:
         with self.home.locked():
             waves = self._waves([by_name[name] for name in order])
             for wave in waves:
-                living = self._members()
                 with ThreadPoolExecutor(len(wave)) as pool:
-                    for part in wave:
-                        pool.submit(self._stop, part, living.get(part.name, []), progress)
+                    list(pool.map(partial(self._stop, progress=progress), wave))
             if names is None:
                 stray = [process for some in self._members().values() for process in some]
                 processes.stop(None, stray, 3)
@@ -141,62 +140,71 @@ class Supervisor:
 
     def _bring_up(self, part: Part, needed: list[Future[None]], progress: Progress) -> None:
         progress(part.name, "waits")
-        for future in needed:
-            if future.exception() is not None:
-                progress(part.name, "skipped")
-                raise _RequirementFailedError(part.name)
-        if self._is_well(part):
-            progress(part.name, "healthy")
-            return
+        if any(future.exception() is not None for future in needed) or self._cancelled.is_set():
+            progress(part.name, "skipped")
+            raise _LeftError(part.name)
+        begun = time.monotonic()
+        try:
+            started = not self._is_well(part)
+            if started:
+                self._start(part, progress)
+            if not self._records.all()[part.name].ready:
+                part.ready(self.home)
+                self._records.mark_ready(part.name)
+        except _LeftError:
+            progress(part.name, "left")
+            raise
+        except Exception as error:
+            progress(part.name, "failed")
+            reason = str(error) if isinstance(error, _StartError) else f"{type(error).__name__}: {error}"
+            raise PartFailedError(part.name, reason, self.home.log(part.name)) from error
+        progress(part.name, f"healthy {time.monotonic() - begun:.1f} s" if started else "healthy")
+
+    def _start(self, part: Part, progress: Progress) -> None:
         self._clear(part)
         progress(part.name, "starts")
         part.prepare(self.home)
+        command, folder, log = part.command(self.home), self.home.data(part.name), self.home.log(part.name)
+        child = processes.start(part.name, command, self.home.base, folder, log)
+        self._records.add(part.name, child.pid, self.home.ports.all())
         begun = time.monotonic()
-        child = processes.start(
-            part.name, part.command(self.home), self.home.base, self.home.data(part.name), self.home.log(part.name)
-        )
-        self._remember(part.name, child.pid)
-        problem: str | None = "it has not answered yet"
-        while problem is not None:
+        while (problem := self._check(part)) is not None:
             if (code := child.poll()) is not None:
-                self._fail(part, f"it ended with exit code {code}", progress)
-            if self._cancelled.is_set():
-                self._fail(part, "another part failed meanwhile", progress)
+                raise _StartError(f"it ended with exit code {code}")
             if time.monotonic() - begun > START_TIMEOUT:
-                self._fail(part, f"after {START_TIMEOUT:.0f} s: {problem}", progress)
-            problem = self._check(part)
-            if problem is not None:
-                self._cancelled.wait(0.25)
-        part.ready(self.home)
-        progress(part.name, f"healthy {time.monotonic() - begun:.1f} s")
-
-    def _fail(self, part: Part, reason: str, progress: Progress) -> None:
-        progress(part.name, "failed")
-        raise PartFailedError(part.name, reason, self.home.log(part.name))
+                raise _StartError(f"after {START_TIMEOUT:.0f} s: {problem}")
+            if self._cancelled.wait(0.25):
+                raise _LeftError(part.name)
 
     def _is_well(self, part: Part) -> bool:
         """Whether the part runs and answers; a part that is slow to answer gets a little time."""
         give_up = time.monotonic() + HUNG_AFTER
-        while self._leader(part.name) is not None:
+        while self._leader(part.name) is not None and not self._is_outdated(part.name):
             if self._check(part) is None:
                 return True
-            if time.monotonic() > give_up or self._cancelled.wait(0.3):
+            if self._cancelled.wait(0.3):
+                raise _LeftError(part.name)
+            if time.monotonic() > give_up:
                 return False
         return False
 
+    def _is_outdated(self, name: str) -> bool:
+        """Whether a port that the running part may have been told has moved since."""
+        told, now = self._records.all()[name].ports, self.home.ports.all()
+        return any(now.get(key, port) != port for key, port in told.items())
+
     def _clear(self, part: Part) -> None:
-        leader = self._leader(part.name)
-        if leader is None and getattr(part, "adopts", False):
-            return
-        left = self._members().get(part.name, [])
+        leader, adopts = self._leader(part.name), getattr(part, "adopts", False)
+        left = [one for one in self._members().get(part.name, []) if one == leader or not adopts]
         if leader or left:
             processes.stop(leader, left, part.stop_grace if leader else 0)
 
-    def _stop(self, part: Part, members: list[psutil.Process], progress: Progress) -> None:
-        leader = self._leader(part.name)
+    def _stop(self, part: Part, progress: Progress) -> None:
+        leader, members = self._leader(part.name), self._members().get(part.name, [])
         if leader or members:
             progress(part.name, "stops")
             processes.stop(leader, members, part.stop_grace)
+            processes.stop(None, self._members().get(part.name, []), 0)  # what was born while it stopped
         progress(part.name, "stopped")
 
     def _check(self, part: Part) -> str | None:
@@ -207,7 +215,8 @@ class Supervisor:
 
     def _move_taken_ports(self, chosen: Sequence[Part]) -> None:
         for part in chosen:
-            if self._leader(part.name) is None and not self._members().get(part.name):
+            alone = getattr(part, "adopts", False) or not self._members().get(part.name)
+            if self._leader(part.name) is None and alone:
                 ports = self.home.ports.of(part.name)
                 if any(not is_free(port) for port in ports.values()):
                     self.home.ports.forget(part.name)
@@ -226,32 +235,20 @@ class Supervisor:
     def _members(self) -> dict[str, list[psutil.Process]]:
         """Living processes by part; a session counts unless its number went to another process since."""
         sessions = {
-            int(entry["pid"]): name
-            for name, entry in self._records().items()
-            if entry["created"] >= psutil.boot_time()
-            and (not psutil.pid_exists(int(entry["pid"])) or self._leader(name) is not None)
+            record.pid: name
+            for name, record in self._records.all().items()
+            if record.created >= psutil.boot_time() and processes.still_its_own(record.pid, record.created)
         }
         return processes.members(self.home.base, sessions)
 
     def _leader(self, name: str) -> psutil.Process | None:
-        entry = self._records().get(name)
-        return processes.find(int(entry["pid"]), entry["created"]) if entry else None
-
-    def _records(self) -> dict[str, dict[str, float]]:
-        try:
-            found: dict[str, dict[str, float]] = json.loads(self._record.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return found
-
-    def _remember(self, name: str, pid: int) -> None:
-        with self._guard:
-            records = self._records()
-            records[name] = {"pid": pid, "created": psutil.Process(pid).create_time()}
-            draft = self._record.with_suffix(".new")
-            draft.write_text(json.dumps(records, indent=1), encoding="utf-8")
-            draft.replace(self._record)
+        record = self._records.all().get(name)
+        return processes.find(record.pid, record.created) if record else None
 
 
-class _RequirementFailedError(RuntimeError):
-    """A part that was not started because one it requires failed."""
+class _StartError(RuntimeError):
+    """A part ended or stayed unhealthy while it started; the text says which."""
+
+
+class _LeftError(RuntimeError):
+    """A part that was left as it is because another failed, or because the user broke off."""
