@@ -43,26 +43,20 @@ async def health(request: Request) -> Response:
     return answer({"status": "ok", "cluster_id": found.cluster_id, "brokers": sorted(found.brokers)})
 
 
-async def _rest_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RestError)
-    return failure(error, request.url.path)
+async def _failed(request: Request, error: Exception) -> Response:
+    return failure(_as_rest_error(request, error), request.url.path)
 
 
-async def _kafka_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, KafkaException)
-    return failure(from_kafka(error.args[0]), request.url.path)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    phrase = PHRASES.get(error.status_code, error.detail)
-    made = RestError(error.status_code, error.status_code, f"HTTP {error.status_code} {phrase}")
-    return failure(made, request.url.path)
-
-
-async def _server_error(request: Request, error: Exception) -> Response:
+def _as_rest_error(request: Request, error: Exception) -> RestError:
+    if isinstance(error, RestError):
+        return error
+    if isinstance(error, KafkaException):
+        return from_kafka(error.args[0])
+    if isinstance(error, HTTPException):
+        phrase = PHRASES.get(error.status_code, error.detail)
+        return RestError(error.status_code, error.status_code, f"HTTP {error.status_code} {phrase}")
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return failure(RestError(500, 500, "Internal Server Error"), request.url.path)
+    return RestError(500, 500, "Internal Server Error")
 
 
 class WithoutTrailingSlash:
@@ -104,12 +98,7 @@ def create_app(options: Options) -> Starlette:
             *v3_batch.ROUTES,
             Route("/v3/clusters/{cluster}/topics/{topic}/records", Records(), methods=["POST"]),
         ],
-        exception_handlers={
-            RestError: _rest_error,
-            KafkaException: _kafka_error,
-            HTTPException: _http_error,
-            Exception: _server_error,
-        },
+        exception_handlers=dict.fromkeys((RestError, KafkaException, HTTPException, Exception), _failed),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

@@ -47,13 +47,14 @@ class Cluster:
             self._id = str((await self.metadata()).cluster_id)
         return self._id
 
-    async def metadata(self, timeout: float | None = None) -> ClusterMetadata:
+    async def metadata(self, within: float | None = None) -> ClusterMetadata:
         """Brokers and topics as they are now.
 
+        :param within: seconds; the proxy's own limit when not given.
         :raises RestError: no broker answered in time.
         """
         try:
-            return await asyncio.to_thread(self.admin.list_topics, timeout=timeout or self.timeout)
+            return await asyncio.to_thread(self.admin.list_topics, timeout=within or self.timeout)
         except KafkaException as error:
             raise from_kafka(error.args[0]) from error
 
@@ -119,7 +120,9 @@ class Cluster:
     async def settle(self, name: str, done: Callable[[TopicMetadata | None], bool]) -> None:
         """Wait, for a bounded time, until the broker shows a change of a topic that the controller has made."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while not done(await self.topic(name)) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if done(await self.topic(name)):
+                return
             await asyncio.sleep(SECOND_LOOK_SECONDS / 4)
 
     async def ask(self, call: Callable[..., dict[Any, Future[Any]]], *arguments: Any, **options: Any) -> dict[Any, Any]:

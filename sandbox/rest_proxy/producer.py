@@ -19,8 +19,8 @@ POLL_SECONDS = 0.1
 QUEUE_FULL_PAUSE = 0.005
 ANY_PARTITION, NOW = -1, 0
 
-Headers = list[tuple[str, bytes | None]]
-Outcome = tuple[int, int, int] | KafkaError | RecordError
+type Headers = list[tuple[str, bytes | None]]
+type Outcome = tuple[int, int, int] | KafkaError | RecordError
 """Partition, offset and timestamp in ms; or why the record was not taken."""
 
 

@@ -182,12 +182,12 @@ async def _placed(shared: Proxy, topic: str, count: int, record: Outgoing) -> Ou
 
 def report(decoded: Decoded | RecordError, outcome: Outcome, cluster: str, topic: str) -> dict[str, Any]:
     """The report of one record, whether it was taken or not."""
-    if type(outcome) is tuple and isinstance(decoded, Decoded):
+    if isinstance(outcome, RecordError):
+        return {"error_code": outcome.code, "message": outcome.message}
+    if isinstance(outcome, tuple) and isinstance(decoded, Decoded):
         return {"error_code": 200, **success(decoded, outcome, cluster, topic)}
-    if isinstance(outcome, KafkaError):
-        return {"error_code": v3_record_code(outcome), "message": outcome.str()}
-    assert isinstance(outcome, RecordError)
-    return {"error_code": outcome.code, "message": outcome.message}
+    refused: KafkaError = outcome
+    return {"error_code": v3_record_code(refused), "message": refused.str()}
 
 
 def success(decoded: Decoded, outcome: tuple[int, int, int], cluster: str, topic: str) -> dict[str, Any]:

@@ -149,12 +149,11 @@ SERIALIZERS: dict[str, Serializer] = {"json": dumps, "binary": _binary}
 
 
 def _entry(outcome: Outcome) -> dict[str, Any]:
-    if type(outcome) is tuple:
-        return {"partition": outcome[0], "offset": outcome[1], "error_code": None, "error": None}
+    if isinstance(outcome, RecordError):
+        return {"partition": None, "offset": None, "error_code": outcome.code, "error": outcome.message}
     if isinstance(outcome, KafkaError):
         return {"partition": None, "offset": None, "error_code": v2_record_code(outcome), "error": outcome.str()}
-    assert isinstance(outcome, RecordError)
-    return {"partition": None, "offset": None, "error_code": outcome.code, "error": outcome.message}
+    return {"partition": outcome[0], "offset": outcome[1], "error_code": None, "error": None}
 
 
 def _status(entries: list[dict[str, Any]]) -> int:

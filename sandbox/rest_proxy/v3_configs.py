@@ -148,7 +148,7 @@ def _resource(links: Links, topic: str, entry: ConfigEntry) -> Resource:
 
 
 def _source(entry: ConfigEntry) -> str:
-    return ConfigSource(entry.source).name
+    return str(ConfigSource(entry.source).name)
 
 
 TOPIC = "/v3/clusters/{cluster}/topics/{topic}"
