@@ -1,0 +1,3 @@
+"""Tests that run in the Spark environment."""
+
+from __future__ import annotations

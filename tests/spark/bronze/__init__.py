@@ -1,0 +1,3 @@
+"""Tests of the lake: bronze."""
+
+from __future__ import annotations

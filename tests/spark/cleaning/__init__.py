@@ -1,0 +1,3 @@
+"""Tests of the lake: cleaning."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the lake: gold."""
+
+from __future__ import annotations

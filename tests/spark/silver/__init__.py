@@ -1,0 +1,3 @@
+"""Tests of the lake: silver."""
+
+from __future__ import annotations
