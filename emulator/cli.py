@@ -84,6 +84,7 @@ def _add_post(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=_rate, metavar="R|human", help="posts a second, or pauses of 0 to 2 s")
     parser.add_argument("--seed", type=int, default=100, metavar="N")
     parser.add_argument("--days", type=_days, metavar="FROM:TO", help="spread over these days (both included, UTC)")
+    parser.add_argument("--run-id", metavar="NAME", help="go on with this run if the ledger has it")
     parser.add_argument("--batch-size", type=int, default=EmulatorOptions.batch_size, metavar="N")
     parser.add_argument("--connections", type=int, default=EmulatorOptions.connections, metavar="N")
     parser.add_argument("--times", choices=("text", "iso", "colons"), default="text", help="how times are written")
@@ -115,6 +116,7 @@ def _post(given: argparse.Namespace) -> int:
         batch_size=given.batch_size,
         connections=given.connections,
         dialect=given.times,
+        run_id=given.run_id,
     )
     with _stop_on_signal() as stop:
         summary = run(options, on_progress=_line if given.to == "batch" else None, stop=stop)

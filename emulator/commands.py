@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from emulator.ledger import Ledger
+from emulator.source.database import engine, reach
 from emulator.source.load import load as _load
 from emulator.source.seed import Progress
 from emulator.source.seed import seed as _seed
@@ -40,10 +42,20 @@ def load(
 
     :param on_progress: called with (rows done, rows in all), of the three files together.
     :returns: ``posts`` and ``ignored`` (columns of each file that have no place).
-    :raises emulator.exceptions.BadFile: a file breaks the rules; nothing was loaded.
+    :raises emulator.exceptions.SourceFileError: a file breaks the rules; nothing was loaded.
     :raises emulator.exceptions.EmulatorError: see there.
     """
     return _load(url, Path(pin), Path(geo), Path(user), replace, on_progress).as_dict()
+
+
+def forget(url: str) -> None:
+    """Empty the ledger; the rows of the source stay."""
+    database = engine(url)
+    try:
+        reach(database)
+        Ledger(database).forget()
+    finally:
+        database.dispose()
 
 
 def show(url: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@
     │   ├── SourceUnavailable    it can't be opened or reached
     │   ├── SourceEmpty          it holds no posts
     │   ├── SourceNotEmpty       it holds rows that a seed or load would replace
-    │   └── BadFile              a file to load breaks the rules; nothing was loaded
+    │   └── SourceFileError      a file to load breaks the rules; nothing was loaded
     ├── UnexpectedAnswer         the gateway's answer to a question is not what it should be; nothing was posted
     └── DeliveryError            a request with records
         ├── NotSent              surely not taken: no connection, or turned away before any record was read
@@ -72,7 +72,7 @@ class Problem:
         return f"{at}, column {self.column}: {self.reason}" if self.column else f"{at}: {self.reason}"
 
 
-class BadFile(SourceError):
+class SourceFileError(SourceError):
     """A file to load breaks the rules; nothing was loaded.
 
     :param problems: the first problems, in the order of the files and lines.

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from emulator.ledger.ledger import Ledger
-from emulator.ledger.records import Attempt, Outcome, Path, Result, State
+from emulator.ledger.records import Attempt, Earlier, Outcome, Path, Result, State
 
-__all__ = ["Attempt", "Ledger", "Outcome", "Path", "Result", "State"]
+__all__ = ["Attempt", "Earlier", "Ledger", "Outcome", "Path", "Result", "State"]

@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, insert, select, update
 
-from emulator.ledger.records import Attempt, Outcome, Result, State
+from emulator.ledger.records import Attempt, Earlier, Outcome, Path, Result, State
 from emulator.ledger.tables import entries, intents, metadata, runs
 
 FETCH = 5_000
 REASON_MOST = 1_000
+CUT_OFF = Outcome(Result.UNKNOWN, code="cut_off", reason="The run was cut off before the answer was written down.")
 _COLUMNS = [column.name for column in entries.columns if column.name != "id"]
 
 
@@ -34,11 +35,23 @@ class Ledger:
         metadata.create_all(engine)
         self._insert = _insert_text(engine)
 
-    def begin(self, run_id: str, *, target: str, mode: str, seed: int) -> None:
-        """Note that a run starts."""
+    def begin(self, run_id: str, *, target: str, mode: str, seed: int) -> Earlier:
+        """Note that a run starts, or goes on after it was cut off.
+
+        Attempts that were under way when it was cut off become unknown.
+
+        :returns: what was known of the run before.
+        """
         row = {"run_id": run_id, "started_at": _now(), "target": target, "mode": mode, "seed": seed}
         with self._engine.begin() as connection:
-            connection.execute(insert(runs).values(**row, posts=0, state=State.RUNNING.value))
+            found = connection.execute(select(runs.c.last_timestamp_ms).where(runs.c.run_id == run_id)).first()
+            if found is None:
+                connection.execute(insert(runs).values(**row, posts=0, state=State.RUNNING.value))
+                return Earlier()
+            change = update(runs).where(runs.c.run_id == run_id)
+            connection.execute(change.values(state=State.RUNNING.value, finished_at=None))
+            self._cut_off(connection, run_id)
+            return _earlier(connection, run_id)
 
     def finish(self, run_id: str, state: State, posts: int, first_ms: int | None, last_ms: int | None) -> None:
         """Note how a run ended, and the span of its record timestamps (None when nothing was sent)."""
@@ -120,6 +133,29 @@ class Ledger:
         with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(select(runs).order_by(runs.c.started_at))]
 
+    def forget(self) -> None:
+        """Remove all runs and their records, for a sandbox that starts anew."""
+        with self._engine.begin() as connection:
+            for table in (intents, entries, runs):
+                connection.execute(delete(table))
+
+    def _cut_off(self, connection: Connection, run_id: str) -> None:
+        left = select(intents).where(intents.c.run_id == run_id)
+        for row in connection.execute(left).all():
+            records = json.loads(row.records)
+            attempt = Attempt(
+                intent_id=row.intent_id,
+                run_id=run_id,
+                table=row.table_name,
+                topic=row.topic,
+                attempt=row.attempt,
+                inds=[ind for ind, _ in records],
+                timestamps=[moment for _, moment in records],
+                path=Path(row.path),
+            )
+            self._write(connection, list(_rows(attempt, [CUT_OFF] * len(records))))
+        connection.execute(delete(intents).where(intents.c.run_id == run_id))
+
     def _write(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         if self._insert:
             connection.exec_driver_sql(self._insert, rows)
@@ -159,6 +195,18 @@ def _rows(attempt: Attempt, outcomes: Sequence[Outcome]) -> Iterator[tuple[Any, 
         result, partition, offset, code, reason = outcome
         cut = reason[:REASON_MOST] if reason else None
         yield run_id, path, table, ind, number, result.value, topic, partition, offset, moment, code, cut
+
+
+def _earlier(connection: Connection, run_id: str) -> Earlier:
+    found = Earlier(resumed=True)
+    settled = select(entries.c.table_name, entries.c.ind, entries.c.outcome, entries.c.timestamp_ms)
+    for table, ind, outcome, moment in connection.execute(settled.where(entries.c.run_id == run_id)):
+        found.span.append(moment)
+        found.span[:] = [min(found.span), max(found.span)]
+        if outcome != Result.UNKNOWN.value:
+            found.settled[table][ind] += 1
+            found.results[Result(outcome)] += 1
+    return found
 
 
 def _under_way(connection: Connection) -> Iterator[tuple[str, int, int]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -68,3 +69,19 @@ class Attempt:
     inds: Sequence[int]
     timestamps: Sequence[int]
     path: Path = Path.BATCH
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the ledger knew of a run before it went on.
+
+    :param resumed: whether there was anything.
+    :param settled: by table, how often each post was accepted or rejected: these need not be sent again.
+    :param results: how many records were accepted and rejected.
+    :param span: the earliest and latest record timestamp, or nothing.
+    """
+
+    resumed: bool = False
+    settled: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    results: Counter[Result] = field(default_factory=Counter)
+    span: list[int] = field(default_factory=list)

@@ -50,6 +50,8 @@ class EmulatorOptions:
     :param attempts: how often records of unknown outcome are sent at the most.
     :param timeout: seconds to wait for an answer.
     :param linger: seconds that a post waits for company at the most.
+    :param run_id: the run's name in the ledger, up to 64 characters; a new one by default. If the ledger has it, that
+        run goes on: with the same options, what was accepted or rejected isn't sent again, what is unknown is.
     """
 
     source_url: str
@@ -66,6 +68,7 @@ class EmulatorOptions:
     attempts: int = 10
     timeout: float = 60.0
     linger: float = 0.05
+    run_id: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", _member(Target, self.target, "target"))
@@ -89,6 +92,8 @@ class EmulatorOptions:
             raise OptionsError(f"posts is {self.posts!r}; it must be a whole number of 1 or more, or 'all'.")
         if self.rate is not None and self.rate != "human" and not (_is_number(self.rate) and 0 < self.rate < 1e6):
             raise OptionsError(f"rate is {self.rate!r}; it must be posts a second, more than 0, or 'human', or None.")
+        if self.run_id is not None and not 1 <= len(self.run_id) <= 64:
+            raise OptionsError(f"run_id is {self.run_id!r}; it must have 1 to 64 characters.")
         for name in ("batch_size", "connections", "attempts"):
             if getattr(self, name) < 1:
                 raise OptionsError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
@@ -107,7 +112,8 @@ class EmulatorOptions:
 class EmulatorSummary:
     """What a run did, or has done so far.
 
-    :param posts: posts whose records were sent (or printed).
+    :param wanted: posts that were asked for.
+    :param posts: posts whose records were sent (or printed), in an earlier part of the same run as well.
     :param records: their records, three a post.
     :param accepted: records that Kafka holds, each with its offset in the ledger.
     :param rejected: records that were refused, with the reason in the ledger, or never sent at last.
@@ -121,6 +127,7 @@ class EmulatorSummary:
     """
 
     run_id: str
+    wanted: int
     posts: int
     records: int
     accepted: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from emulator.exceptions import NotSent, OutcomeUnknown, Rejected
 from emulator.ledger import Outcome, Result
@@ -37,8 +37,7 @@ class Answer:
     retry_after: str | None = None
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record to send: the post's number is the key; ``value`` is the row as JSON."""
 
     ind: int
@@ -146,25 +145,23 @@ def _offsets(body: bytes) -> list[Any] | None:
 def _v2_outcome(entry: Any) -> Outcome:
     if not isinstance(entry, dict):
         return _odd(entry)
-    code = entry.get("error_code")
-    if code is not None:
-        return _failed(code, entry.get("error"))
-    return _taken(entry.get("partition"), entry.get("offset"), entry)
+    get = entry.get
+    if (code := get("error_code")) is not None:
+        return _failed(code, get("error"))
+    if type(partition := get("partition")) is int and type(offset := get("offset")) is int and offset >= 0:
+        return Outcome(Result.ACCEPTED, partition, offset)
+    return _odd(entry)
 
 
 def _v3_outcome(report: Any) -> Outcome:
     if not isinstance(report, dict):
         return _odd(report)
-    code = report.get("error_code")
-    if code != 200:
-        return _failed(code, report.get("message"))
-    return _taken(report.get("partition_id"), report.get("offset"), report)
-
-
-def _taken(partition: Any, offset: Any, entry: Any) -> Outcome:
-    if type(partition) is int and type(offset) is int and offset >= 0:
+    get = report.get
+    if (code := get("error_code")) != 200:
+        return _failed(code, get("message"))
+    if type(partition := get("partition_id")) is int and type(offset := get("offset")) is int and offset >= 0:
         return Outcome(Result.ACCEPTED, partition, offset)
-    return _odd(entry)
+    return _odd(report)
 
 
 def _failed(code: Any, reason: Any) -> Outcome:

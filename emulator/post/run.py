@@ -14,14 +14,15 @@ from typing import Protocol, TextIO
 import httpx
 
 from emulator.exceptions import NotSent
-from emulator.ledger import Ledger, State
+from emulator.ledger import Earlier, Ledger, State
+from emulator.post.buffer import Buffer
 from emulator.post.console import print_posts
 from emulator.post.flight import Flight
 from emulator.post.gateway import Gateway
 from emulator.post.options import Dialect, EmulatorOptions, EmulatorSummary, Target
 from emulator.post.pacing import Backoff, Pacer
-from emulator.post.reader import Post, Reader
-from emulator.post.requests import Proxy, ProxyV2, ProxyV3, Record
+from emulator.post.reader import Reader
+from emulator.post.requests import Proxy, ProxyV2, ProxyV3
 from emulator.post.sampling import offsets, timestamps
 from emulator.post.tally import Tally
 from emulator.source.database import engine, reach
@@ -29,8 +30,6 @@ from emulator.source.database import engine, reach
 LOOK_SECONDS = 0.2
 """How often a stop is looked for while nothing happens."""
 REPORT_SECONDS = 0.5
-BODY_MOST = 4 * 1024 * 1024
-"""Bytes of rows in a request at the most, unless one row is larger (the gateway takes 10 MB)."""
 
 
 class Stop(Protocol):
@@ -88,7 +87,7 @@ class _Run:
         )
         times: Iterator[int] = timestamps(options.days, posts, options.seed) if options.days else repeat(0)
         self._posts = zip(rows, times, strict=False)
-        self._tally = Tally(f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}")
+        self._tally = Tally(options.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}", posts)
         self._backoff = Backoff(options.seed)
         self._reported = 0.0
 
@@ -102,7 +101,10 @@ class _Run:
         options, tally = self._options, self._tally
         proxy = self._proxy(gateway)
         mode = "days {}:{}".format(*options.days) if options.days else "now"
-        ledger.begin(tally.run_id, target=str(options.target), mode=mode, seed=options.seed)
+        earlier = ledger.begin(tally.run_id, target=str(options.target), mode=mode, seed=options.seed)
+        tally.take_over(earlier)
+        if earlier.resumed and proxy.stamps:
+            tally.span([int(time.time() * 1000)])
         state = State.FAILED
         try:
             flight = Flight(
@@ -115,7 +117,7 @@ class _Run:
                 backoff=self._backoff,
             )
             with flight:
-                state = self._post(flight)
+                state = self._post(flight, earlier)
         finally:
             ledger.finish(tally.run_id, state, tally.posts, tally.first_ms, tally.last_ms)
         return self._report(state)
@@ -132,9 +134,9 @@ class _Run:
                 time.sleep(self._backoff.seconds(attempt))
         raise AssertionError("unreachable: attempts is 1 or more")
 
-    def _post(self, flight: Flight) -> State:
+    def _post(self, flight: Flight, earlier: Earlier) -> State:
         pacer = Pacer(self._options.rate, time.monotonic(), self._options.seed)
-        buffer = _Buffer(self._options, self._posts, pacer)
+        buffer = Buffer(self._options, self._posts, pacer, earlier.settled)
         while not (self._stop.is_set() or flight.broken or (buffer.done and flight.idle)):
             if flight.room and buffer.fill(time.monotonic()):
                 self._tally.posts += len(buffer.posts)
@@ -151,7 +153,7 @@ class _Run:
         self._tally.error = flight.broken
         return State.FAILED if flight.broken else State.STOPPED if stopped else State.FINISHED
 
-    def _patience(self, flight: Flight, buffer: _Buffer) -> float:
+    def _patience(self, flight: Flight, buffer: Buffer) -> float:
         """Seconds until something may have to be done, if nothing comes back before."""
         moments = [flight.due] if flight.due is not None else []
         if flight.room and not buffer.done:
@@ -169,50 +171,3 @@ class _Run:
         if self._on_progress:
             self._on_progress(summary)
         return summary
-
-
-class _Buffer:
-    """Posts that are due and wait for company."""
-
-    def __init__(self, options: EmulatorOptions, posts: Iterator[tuple[Post, int]], pacer: Pacer) -> None:
-        self._options, self._source, self._pacer = options, posts, pacer
-        self._opened = self._size = 0.0
-        self._exhausted = False
-        self.posts: list[tuple[Post, int]] = []
-
-    @property
-    def done(self) -> bool:
-        """Whether there are no more posts, here or in the source."""
-        return self._exhausted and not self.posts
-
-    @property
-    def due(self) -> float:
-        """When there may be something to send."""
-        opened = self._opened + self._options.linger if self.posts else float("inf")
-        return min(opened, float("inf") if self._exhausted else self._pacer.due)
-
-    def fill(self, now: float) -> bool:
-        """Take in what is due; true when it is time to send."""
-        while not (self._exhausted or self._full or self._pacer.due > now):
-            entry = next(self._source, None)
-            if entry is None:
-                self._exhausted = True
-                break
-            self._opened = self._opened if self.posts else now
-            self.posts.append(entry)
-            self._size += max(map(len, entry[0][1:]))
-            self._pacer.advance()
-        overdue = now - self._opened >= self._options.linger
-        return bool(self.posts) and (self._full or self._exhausted or overdue)
-
-    def take(self) -> list[tuple[str, str, list[Record]]]:
-        """The posts' records by table, with the topic; the buffer is empty afterwards."""
-        posts, self.posts, self._size = self.posts, [], 0.0
-        return [
-            (table, topic, [Record(post.ind, getattr(post, table), moment) for post, moment in posts])
-            for table, topic in self._options.topics.items()
-        ]
-
-    @property
-    def _full(self) -> bool:
-        return len(self.posts) >= self._options.batch_size or self._size >= BODY_MOST

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from emulator.ledger import Outcome, Result, State
+from emulator.ledger import Earlier, Outcome, Result, State
 from emulator.post.options import TABLES, EmulatorSummary
 from emulator.post.requests import iso
 
@@ -14,8 +14,9 @@ from emulator.post.requests import iso
 class Tally:
     """What became of the posts so far."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, wanted: int) -> None:
         self.run_id = run_id
+        self.wanted = wanted
         self.posts = 0
         self.retried = 0
         self.first_ms: int | None = None
@@ -23,6 +24,12 @@ class Tally:
         self.error: str | None = None
         self._started = time.monotonic()
         self._results: Counter[Result] = Counter()
+
+    def take_over(self, earlier: Earlier) -> None:
+        """Add what an earlier part of the run did."""
+        self._results.update(earlier.results)
+        if earlier.span:
+            self.span(earlier.span)
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Add final outcomes of records."""
@@ -38,6 +45,7 @@ class Tally:
         """The counts as they are now."""
         return EmulatorSummary(
             run_id=self.run_id,
+            wanted=self.wanted,
             posts=self.posts,
             records=self.posts * len(TABLES),
             accepted=self._results[Result.ACCEPTED],

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from emulator.exceptions import BadFile, Problem
+from emulator.exceptions import Problem, SourceFileError
 from emulator.source.database import engine, reach
 from emulator.source.load.check import FileReader, Problems, agree
 from emulator.source.seed import Progress, clear, sign, write
@@ -46,7 +46,7 @@ def load(
 
     :param replace: replace the rows that are there.
     :param on_progress: called with (rows done, rows in all) of the three files together.
-    :raises BadFile: with the first 20 problems (file, line, column, reason) and their number; nothing was loaded.
+    :raises SourceFileError: with the first 20 problems (file, line, column, reason) and their number; nothing is loaded.
     :raises SourceNotEmpty: there are rows, and ``replace`` isn't set.
     :raises SourceUnavailable: the database can't be opened.
     """
@@ -74,7 +74,7 @@ def _check(readers: dict[str, FileReader]) -> int:
     if not problems.total and not posts:
         problems.add(Problem(str(readers["pin"].path), 0, "", "there are no rows"))
     if problems.total:
-        raise BadFile(problems.first, problems.total)
+        raise SourceFileError(problems.first, problems.total)
     return posts
 
 

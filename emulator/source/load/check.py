@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from emulator.exceptions import BadFile, Problem
+from emulator.exceptions import Problem, SourceFileError
 from emulator.source.load.fields import BadValueError, converters
 from emulator.source.load.files import Bad, Row, read
 from emulator.source.tables import key
@@ -68,13 +68,13 @@ class FileReader:
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The values in the order of the table's columns.
 
-        :raises BadFile: the file isn't as it was when it was checked.
+        :raises SourceFileError: the file isn't as it was when it was checked.
         """
         problems = Problems()
         for row in read(self.path):
             values = self._values(row, problems) if isinstance(row, Row) else {}
             if not values or problems.total:
-                raise BadFile([Problem(str(self.path), row.line, "", "the file changed while it was loaded")])
+                raise SourceFileError([Problem(str(self.path), row.line, "", "the file changed while it was loaded")])
             yield tuple(values[name] for name in self._convert)
 
     def _values(self, row: Row, problems: Problems) -> dict[str, Any]:

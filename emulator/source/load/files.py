@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from emulator.exceptions import BadFile, Problem
+from emulator.exceptions import Problem, SourceFileError
 
 JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 CSV_ENDINGS = {".csv", ".tsv"}
@@ -46,7 +46,7 @@ def read(path: Path) -> Iterator[Row | Bad]:
     newlines, and the separator is a comma, semicolon or tab, whichever the header has most. Files are UTF-8, with or
     without a byte order mark. Empty CSV values are None, as CSV can't tell them from missing ones.
 
-    :raises BadFile: there is no such file, or it is not UTF-8 text, or it is empty.
+    :raises SourceFileError: there is no such file, or it is not UTF-8 text, or it is empty.
     """
     _check(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -119,16 +119,16 @@ def _check(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(4)
             if not start.removeprefix(b"\xef\xbb\xbf"):
-                raise BadFile([Problem(str(path), 0, "", "the file is empty")])
+                raise SourceFileError([Problem(str(path), 0, "", "the file is empty")])
             _check_text(path, start, file)
     except OSError as error:
-        raise BadFile([Problem(str(path), 0, "", f"can't be read: {error.strerror or error}")]) from error
+        raise SourceFileError([Problem(str(path), 0, "", f"can't be read: {error.strerror or error}")]) from error
 
 
 def _check_text(path: Path, start: bytes, file: IO[bytes]) -> None:
     for mark, name in ENCODING_MARKS.items():
         if start.startswith(mark):
-            raise BadFile([Problem(str(path), 0, "", f"the file looks like {name}; save it as UTF-8 text")])
+            raise SourceFileError([Problem(str(path), 0, "", f"the file looks like {name}; save it as UTF-8 text")])
     file.seek(0)
     for number, line in enumerate(file, 1):
         try:
@@ -136,4 +136,4 @@ def _check_text(path: Path, start: bytes, file: IO[bytes]) -> None:
         except UnicodeDecodeError as error:
             at = f"byte 0x{line[error.start]:02x} at position {error.start + 1} isn't UTF-8"
             reason = f"{at}; it is perhaps Latin-1 or Windows-1252, save the file as UTF-8"
-            raise BadFile([Problem(str(path), number, "", reason)]) from None
+            raise SourceFileError([Problem(str(path), number, "", reason)]) from None
