@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from emulator.exceptions import EmulatorError
 from sandbox.airflow.client import AirflowError
 from sandbox.cli import clean, dags, emulator, measure, platform, results, run, source, testing
 from sandbox.cli.console import progress
@@ -17,7 +18,7 @@ from sandbox.supervisor.supervisor import PartFailedError
 
 EXPECTED = (
     AirflowError, WorkspaceError, NoResultError, PartFailedError, SandboxBusyError, UnknownPartError,
-    source.SourceFileError, dags.RunFailedError,
+    EmulatorError, dags.RunFailedError,
 )  # fmt: skip
 
 app = typer.Typer(

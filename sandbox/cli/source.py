@@ -10,12 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.engine import make_url
 
 import emulator.commands
-from emulator.exceptions import SourceFileError
 from sandbox.cli.console import output, print_json, progress, table
 from sandbox.cli.platform import Json
 from sandbox.supervisor.home import Home
 
-__all__ = ["SourceFileError", "bar", "register"]
 app = typer.Typer(help="The source database: pins, places and users.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option(help="SQLAlchemy URL; this sandbox's source by default.")]
 
@@ -31,18 +29,18 @@ def bar() -> Progress:
 def seed(
     posts: Annotated[int, typer.Option(min=1, help="How many posts; one row in each table.")] = 11000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 100,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace other rows that are there.")] = False,
     url: Url = None,
 ) -> None:
-    """Generate rows of the real shape, in place of those that are there."""
+    """Generate rows of the real shape; the same ones that are there already are left alone."""
     with bar() as shown:
-        task = shown.add_task("rows", total=posts)
-        made = emulator.commands.seed(
-            url or Home().source_url,
-            posts,
-            seed,
+        task = shown.add_task("posts", total=posts)
+        found = emulator.commands.seed(
+            url or Home().source_url, posts, seed, replace=replace,
             on_progress=lambda done, total: shown.update(task, completed=done, total=total),
-        )
-    progress.print(f"The source now has {made} posts.")
+        )  # fmt: skip
+    written = "generated" if found["written"] else "already there"
+    progress.print(f"{found['posts']} posts with seed {found['seed']}: {written}.")
 
 
 @app.command("load")
@@ -56,11 +54,14 @@ def load_rows(
     """Load your own rows; a bad file is refused whole, with line, column and reason."""
     with bar() as shown:
         task = shown.add_task("rows", total=None)
-        made = emulator.commands.load(
+        found = emulator.commands.load(
             url or Home().source_url, pin, geo, user, replace,
             on_progress=lambda done, total: shown.update(task, completed=done, total=total),
         )  # fmt: skip
-    progress.print(f"The source now has {made} posts.")
+    progress.print(f"The source now has {found['posts']} posts.")
+    for name, columns in found["ignored"].items():
+        if columns:
+            progress.print(f"{name}: columns without a place were left out: {', '.join(columns)}")
 
 
 @app.command()
