@@ -78,10 +78,11 @@ class Connect:
 
 @dataclass(frozen=True)
 class Streams:
-    """The Kinesis streams."""
+    """The Kinesis streams. ``limits`` makes the sandbox's shards throttle as those of AWS always do."""
 
     shard_count: int
     retention_hours: int
+    limits: bool
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _build(kind: Any, value: Any, path: str, at: str) -> Any:
     optional = {"topic_configs", "overrides", "cluster"}
     if missing := sorted(names - set(value) - optional):
         raise SettingsError(f"{path}: the key {at}{missing[0]} is missing. Add it; sandbox.yaml shows the form.")
-    return kind(**{name: _build(hints[name], item, path, f"{at}{name}.") for name, item in value.items()})
+    made: Any = kind
+    return made(**{name: _build(hints[name], item, path, f"{at}{name}.") for name, item in value.items()})
 
 
 def _scalar(kind: Any, value: Any, path: str, at: str) -> Any:
@@ -185,10 +187,12 @@ def _scalar(kind: Any, value: Any, path: str, at: str) -> Any:
             return kind(value)
         except ValueError:
             raise SettingsError(f"{path}: {name} is {value!r}; it must be one of {', '.join(kind)}.") from None
+    if kind is bool and not isinstance(value, bool):
+        raise SettingsError(f"{path}: {name} must be true or false, not {value!r}.")
     if kind is int and (not isinstance(value, int) or isinstance(value, bool)):
         raise SettingsError(f"{path}: {name} must be a whole number, not {value!r}.")
     if kind is str and not isinstance(value, str):
         raise SettingsError(f"{path}: {name} must be a text, not {value!r}; put it in quotes.")
-    if kind not in (int, str) and not isinstance(value, dict):
+    if kind not in (bool, int, str) and not isinstance(value, dict):
         raise SettingsError(f"{path}: {name} must be a mapping, not {value!r}.")
     return value
