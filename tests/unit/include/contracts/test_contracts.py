@@ -41,8 +41,17 @@ USER: dict[str, Any] = {
 ROWS = {"pin": PIN, "geo": GEO, "user": USER}
 
 # Every placeholder and dirty form of the source, by field; all are legal on the wire.
-DIRTY_PIN = {
-    "title": ["No Title Data Available", "", "   ", " outer blanks ", "two\nlines", "Untitled", "\U0001f600 \"quoted\" \\", None],
+DIRTY_PIN: dict[str, list[Any]] = {
+    "title": [
+        "No Title Data Available",
+        "",
+        "   ",
+        " outer blanks ",
+        "two\nlines",
+        "Untitled",
+        '\U0001f600 "q" \\',
+        None,
+    ],
     "description": [
         "No description available Story format",
         "No description available",
@@ -55,8 +64,25 @@ DIRTY_PIN = {
     ],
     "poster_name": ["User Info Error", "", "a | b", "x" * 268, None],
     "follower_count": [
-        "User Info Error", "12.3k", "5k", "991k", "2M", "1.25M", "437", "0", "1,234", "3B", "7m", "8K", " 9k ", "", "-4", "abc",
-        "1.5", 437, None,
+        "User Info Error",
+        "12.3k",
+        "5k",
+        "991k",
+        "2M",
+        "1.25M",
+        "437",
+        "0",
+        "1,234",
+        "3B",
+        "7m",
+        "8K",
+        " 9k ",
+        "",
+        "-4",
+        "abc",
+        "1.5",
+        437,
+        None,
     ],
     "tag_list": ["N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e", "", "one", None],
     "is_image_or_video": ["image", "video", "multi-video(story page format)"],
@@ -64,7 +90,7 @@ DIRTY_PIN = {
     "downloaded": [0, 1, "1", None],
     "save_location": ["Local save in /data/mens-fashion", "/data/art"],
     "index": [0, 7528, 2147483647, "7528", "0"],
-}  # fmt: skip
+}
 TIMESTAMPS = [
     "2020-08-28 03:52:47",
     "2020-08-28T03:52:47",
@@ -78,9 +104,20 @@ TIMESTAMPS = [
     "2020-08-28 03:52:47-0530",
 ]
 NOT_TIMESTAMPS = [
-    "", "yesterday", "2020-08-28", "28/08/2020 03:52:47", "2020-13-28 03:52:47", "2020-08-32 03:52:47", "2020-08-28 24:00:00",
-    "2020-08-28 03:60:47", "2020:08-28 03:52:47", "2020-8-28 03:52:47", "1598586767", "2020-08-28 03:52", "x2020-08-28 03:52:47",
-]  # fmt: skip
+    "",
+    "yesterday",
+    "2020-08-28",
+    "28/08/2020 03:52:47",
+    "2020-13-28 03:52:47",
+    "2020-08-32 03:52:47",
+    "2020-08-28 24:00:00",
+    "2020-08-28 03:60:47",
+    "2020:08-28 03:52:47",
+    "2020-8-28 03:52:47",
+    "1598586767",
+    "2020-08-28 03:52",
+    "x2020-08-28 03:52:47",
+]
 
 
 class TestSchema:
@@ -98,7 +135,7 @@ class TestSchema:
         assert contracts.schema("pin")["title"] == "Pin"
 
     def test_an_unknown_table_names_those_that_exist(self) -> None:
-        with pytest.raises(KeyError, match="There is no contract for 'pins'. The tables are pin, geo, user"):
+        with pytest.raises(KeyError, match=r"There is no contract for 'pins'\. The tables are pin, geo, user"):
             contracts.schema("pins")
 
     def test_the_validator_is_compiled_once(self) -> None:
@@ -172,13 +209,7 @@ class TestLegalRows:
 class TestProblems:
     def test_the_console_test_record_lacks_the_fields_of_a_pin(self) -> None:
         found = contracts.problems("pin", {"index": 1, "name": "x", "age": 3, "role": "y"})
-        assert found == [
-            f"{field}: is missing"
-            for field in (
-                "category", "description", "follower_count", "image_src", "is_image_or_video", "save_location", "tag_list",
-                "title", "unique_id",
-            )
-        ]  # fmt: skip
+        assert found == [f"{field}: is missing" for field in sorted(set(PIN) - {"index", "poster_name", "downloaded"})]
 
     def test_a_pin_in_the_user_topic(self) -> None:
         found = contracts.problems("user", PIN)

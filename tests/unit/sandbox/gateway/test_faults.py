@@ -62,9 +62,14 @@ class TestCustomised:
         fault = Fault(Kind.BAD_REQUEST_BODY, detail='["a" is \\ missing]')
         made = custom(fault, BAD_REQUEST_BODY=CustomResponse(templates={"application/json": template}))
         assert json.loads(made.body) == {
-            "m": "Invalid request body", "d": '["a" is \\ missing]', "t": "BAD_REQUEST_BODY", "r": "r-1", "ip": "10.0.0.9",
-            "mixed": "id r-1.", "none": "",
-        }  # fmt: skip
+            "m": "Invalid request body",
+            "d": '["a" is \\ missing]',
+            "t": "BAD_REQUEST_BODY",
+            "r": "r-1",
+            "ip": "10.0.0.9",
+            "mixed": "id r-1.",
+            "none": "",
+        }
 
     def test_directives_are_not_run(self) -> None:
         made = custom(

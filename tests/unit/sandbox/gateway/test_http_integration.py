@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import requests
@@ -91,7 +91,7 @@ class TestRequest:
 
 
 class TestResponse:
-    RESPONSES: dict[str, Any] = {
+    RESPONSES: ClassVar[dict[str, Any]] = {
         "default": {"statusCode": "200", "responseTemplates": {JSON: "{\"got\":$input.json('$.a')}"}},
         "4\\d{2}": {"statusCode": "400", "responseTemplates": {JSON: "{\"message\":$input.json('$.message')}"}},
         "5\\d{2}": {"statusCode": "502"},

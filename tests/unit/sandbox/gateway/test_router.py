@@ -63,9 +63,16 @@ class TestMatching:
 
     @pytest.mark.parametrize(
         ("verb", "path"),
-        [("POST", "/"), ("GET", "/pin"), ("PATCH", "/streams"), ("DELETE", "/streams/a"), ("GET", "/streams/a/record"),
-         ("PUT", "/files/a"), ("PUT", "/streams/")],
-    )  # fmt: skip
+        [
+            ("POST", "/"),
+            ("GET", "/pin"),
+            ("PATCH", "/streams"),
+            ("DELETE", "/streams/a"),
+            ("GET", "/streams/a/record"),
+            ("PUT", "/files/a"),
+            ("PUT", "/streams/"),
+        ],
+    )
     def test_a_resource_without_the_method_does_not_fall_through(self, verb: str, path: str) -> None:
         with pytest.raises(Fault) as caught:
             ROUTER.match(verb, path)

@@ -17,9 +17,14 @@ class TestSplit:
 
     @pytest.mark.parametrize(
         ("path", "stage", "rest"),
-        [("/dev/topics/x", "dev", "/topics/x"), ("/dev", "dev", "/"), ("/dev/", "dev", "/"), ("/Production/a/", "Production", "/a/"),
-         ("/dev//a", "dev", "//a")],
-    )  # fmt: skip
+        [
+            ("/dev/topics/x", "dev", "/topics/x"),
+            ("/dev", "dev", "/"),
+            ("/dev/", "dev", "/"),
+            ("/Production/a/", "Production", "/a/"),
+            ("/dev//a", "dev", "//a"),
+        ],
+    )
     def test_known_stages(self, path: str, stage: str, rest: str) -> None:
         assert self.stages.split(path) == (stage, rest)
 
@@ -43,7 +48,7 @@ class TestChecks:
             Stages.of((), VARIABLES, API)
 
     def test_a_variable_that_the_document_needs(self) -> None:
-        with pytest.raises(StageError, match="restProxy is not set.*--variable restProxy=VALUE"):
+        with pytest.raises(StageError, match=r"restProxy is not set.*--variable restProxy=VALUE"):
             Stages.of(("dev",), {}, API)
 
 
