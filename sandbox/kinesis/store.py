@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HASH_RANGE = 2**128
 SEQUENCE_BASE = 49 * 10**54
@@ -157,7 +158,7 @@ class Store:
     def shards(self, stream: str) -> list[Shard]:
         """All shards of a stream, in the order of their numbers, closed ones too."""
         found = self._db.execute("SELECT * FROM shard WHERE stream = ? ORDER BY number", (stream,))
-        return [Shard(*(int(value) if at in HASH_COLUMNS else value for at, value in enumerate(row))) for row in found]
+        return [_shard(row) for row in found]
 
     def add_shard(self, stream: str, number: int, hashes: tuple[int, int], first_n: int,
                   parents: Sequence[int] = ()) -> None:  # fmt: skip
@@ -221,3 +222,10 @@ class Store:
     def remove_tags(self, stream: str, keys: Iterable[str]) -> None:
         """Remove tags."""
         self._db.executemany("DELETE FROM tag WHERE stream = ? AND key = ?", [(stream, key) for key in keys])
+
+
+def _shard(row: Sequence[Any]) -> Shard:
+    values = list(row)
+    for column in HASH_COLUMNS:
+        values[column] = int(values[column])
+    return Shard(*values)
