@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import requests
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.conftest import Platform
 
@@ -51,8 +52,8 @@ def admin(bootstrap: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": bootstrap})
 
 
-def make(admin: AdminClient, name: str, partitions: int = 1, **configs: str) -> str:
-    for future in admin.create_topics([NewTopic(name, partitions, 1, config=configs)]).values():
+def make(admin: AdminClient, name: str, partitions: int = 1, configs: dict[str, str] | None = None) -> str:
+    for future in admin.create_topics([NewTopic(name, partitions, 1, config=configs or {})]).values():
         future.result(30)
     return name
 
@@ -117,7 +118,9 @@ class TestClassicClient:
         reader.assign([TopicPartition(topic, 0, 0)])
         messages = reader.consume(3, 30)
         reader.close()
-        assert [(message.key(), json.loads(message.value())) for message in messages] == [(None, row) for row in rows]
+        assert [(message.key(), json.loads(message.value() or b"")) for message in messages] == [
+            (None, row) for row in rows
+        ]
 
     def test_keys_and_order(self, base: str, bootstrap: str, topic: str) -> None:
         reader = Reader(bootstrap, topic)
@@ -210,7 +213,7 @@ class TestSendData:
         assert (key, json.loads(value or b"")) == (b"4", row)
 
     def test_a_row_that_the_topic_does_not_take_is_no_success(self, base: str, admin: AdminClient) -> None:
-        small = make(admin, f"small.{uuid.uuid4().hex[:8]}", **{"max.message.bytes": "1000"})
+        small = make(admin, f"small.{uuid.uuid4().hex[:8]}", configs={"max.message.bytes": "1000"})
         answer = requests.post(f"{base}/dev/send_data?topic={small}", json={"idx": 1, "text": "x" * 5000}, timeout=30)
         assert answer.status_code in {413, 502}
         assert answer.json()["message"]
