@@ -43,7 +43,7 @@ def steps() -> list[Step]:
 def sink_sources() -> list[Path]:
     """What the S3 sink is built from."""
     main = sorted(path for path in (SINK / "src" / "main").rglob("*") if path.is_file())
-    return [SINK / "pom.xml", SINK.parent / "build.py", *main]
+    return [SINK / "pom.xml", SINK / "dependencies.sha256", SINK.parent / "build.py", *main]
 
 
 def make_environment(name: str, log: Path) -> None:
@@ -71,4 +71,4 @@ def build_sink(log: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise SetupError(f"Set-up step 's3-sink' failed:\n{done.stderr[-1500:]}\nThe log: {log}")
+        raise SetupError(done.stderr[-1500:].strip())

@@ -63,11 +63,14 @@ class Step:
         (STAMPS / self.name).unlink(missing_ok=True)
         try:
             self.action(log)
-        except SetupError:
-            raise
         except Exception as error:
             raise SetupError(f"Set-up step '{self.name}' failed: {error}\nThe log: {log}") from error
         (STAMPS / self.name).write_text(self.fingerprint(), encoding="utf-8")
+
+
+def was_done(name: str) -> bool:
+    """Whether a step was done once and not begun anew since, be it with other inputs."""
+    return (STAMPS / name).exists()
 
 
 def run(steps: Iterable[Step], say: Callable[[str], None]) -> None:

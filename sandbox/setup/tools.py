@@ -14,6 +14,7 @@ from sandbox.setup.layout import LOCKS, SETUP
 from sandbox.setup.steps import SetupError
 
 JAVA_MINIMUM = 17
+JVMS = Path("/usr/lib/jvm")
 APT_PACKAGES = {"java": "openjdk-17-jdk-headless", "maven": "maven", "venv": "python3-venv"}
 
 
@@ -30,7 +31,7 @@ def call(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, c
         )
     if code:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
-        raise SetupError("\n".join([f"{Path(argv[0]).name} ended with exit code {code}:", *lines, f"The log: {log}"]))
+        raise SetupError("\n".join([f"{Path(argv[0]).name} ended with exit code {code}:", *lines]))
 
 
 def answer(argv: Sequence[str]) -> str:
@@ -117,7 +118,7 @@ def find_java() -> Path | None:
     homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
     if on_path := shutil.which("java"):
         homes.append(Path(on_path).resolve().parents[1])
-    homes += sorted(Path("/usr/lib/jvm").glob("*-17-*")) if Path("/usr/lib/jvm").exists() else []
+    homes += sorted(JVMS.glob("*-17-*"))
     for home in homes:
         java = home / "bin" / "java"
         if (home / "bin" / "javac").exists() and java_version(java) >= JAVA_MINIMUM:
