@@ -21,7 +21,7 @@ class GatewayPart:
 
     name: str = "gateway"
     stands_for: str = "API Gateway"
-    requires: tuple[str, ...] = ("rest-proxy",)
+    requires: tuple[str, ...] = ("rest-proxy", "kinesis")
     stop_grace: float = 15.0
 
     def prepare(self, context: Context) -> None:

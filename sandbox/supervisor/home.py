@@ -114,6 +114,7 @@ class Home:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": self.url("aws"),
+            "AWS_ENDPOINT_URL_KINESIS": self.url("kinesis"),
             "AWS_ENDPOINT_URL_KAFKA": self.url("msk"),
             "AWS_ENDPOINT_URL_KAFKACONNECT": self.url("msk"),
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -12,6 +12,7 @@ MODULES = (
     "sandbox.aws.part",
     "sandbox.kafka.part",
     "sandbox.connect.part",
+    "sandbox.kinesis.part",
     "sandbox.rest_proxy.part",
     "sandbox.gateway.part",
     "sandbox.msk.part",
