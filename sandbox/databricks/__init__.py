@@ -1,0 +1,1 @@
+"""A Databricks workspace on one machine: a warm Spark Connect server and the REST API in front of it."""

@@ -1,0 +1,1 @@
+"""Jobs: their settings, their runs, and the processes that the runs are."""

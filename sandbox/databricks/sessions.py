@@ -1,0 +1,93 @@
+"""Spark Connect sessions: opening one, ending one whose own process was killed, and what their errors say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+LOGGER = logging.getLogger(__name__)
+USER_ID = "pinflow"
+TIMEOUT_SECONDS = 20.0
+
+
+def remote_url(port: int, session_id: str | None = None) -> str:
+    """The address that ``SparkSession.builder.remote`` takes.
+
+    :param session_id: a UUID when others are to reach the session.
+    """
+    return f"sc://127.0.0.1:{port}/;user_id={USER_ID}" + (f";session_id={session_id}" if session_id else "")
+
+
+def connect(url: str) -> SparkSession:
+    """Open a session.
+
+    A lost server is given up after about 20 s instead of 10 minutes, because the session is lost with it; and errors
+    are raised, not also written to standard error as JSON.
+
+    :param url: as :func:`remote_url` makes it.
+    :raises pyspark.errors.PySparkException: there is no server.
+    """
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+    from pyspark.sql.connect.session import SparkSession
+
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL + 1)
+    session: SparkSession = SparkSession.builder.remote(url).create()
+    session.client.set_retry_policies([DefaultPolicy(max_retries=8, max_backoff=5000)])
+    return session
+
+
+def error_text(error: BaseException) -> str:
+    """What an error of Spark says, without the Java stack.
+
+    PySpark 4.1.3 hides some errors of Delta behind "Cannot find main error class"; the text is then in the Java error.
+    """
+    whole = str(error)
+    text = whole.partition("\n\nJVM stacktrace:")[0].strip()
+    if "Cannot find main error class" in text:
+        hidden = re.search(r"(?m)^[\w.$]*(?:Delta\w*|Exception): (\[?DELTA_.*)$", whole)
+        return hidden[1] if hidden else text
+    return text
+
+
+class ConnectSessions:
+    """Ends sessions of one Connect server.
+
+    :param port: of the server on 127.0.0.1.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def release(self, session_id: str) -> None:
+        """Interrupt all operations of a session and end it; the server then stops its streaming queries.
+
+        A server that is not there has no session either: that is logged, not raised.
+        """
+        await asyncio.to_thread(self._release, session_id)
+
+    def _release(self, session_id: str) -> None:
+        import grpc
+        from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
+
+        who: dict[str, Any] = {"session_id": session_id, "user_context": base_pb2.UserContext(user_id=USER_ID)}
+        interrupt = base_pb2.InterruptRequest.InterruptType.INTERRUPT_TYPE_ALL
+        with grpc.insecure_channel(f"127.0.0.1:{self._port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            stub = base_pb2_grpc.SparkConnectServiceStub(channel)
+            try:
+                stub.Interrupt(base_pb2.InterruptRequest(interrupt_type=interrupt, **who), timeout=TIMEOUT_SECONDS)
+                stub.ReleaseSession(base_pb2.ReleaseSessionRequest(**who), timeout=TIMEOUT_SECONDS)
+            except grpc.RpcError as error:
+                LOGGER.warning("session %s was not released: %s", session_id, error.code())
+
+
+class NoSessions:
+    """Where there is no Spark there are no sessions to end."""
+
+    async def release(self, session_id: str) -> None:
+        """Nothing to do."""

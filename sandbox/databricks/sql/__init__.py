@@ -1,0 +1,1 @@
+"""SQL statements: the Statement Execution API on the warm Spark."""
