@@ -46,6 +46,6 @@ def _etag(endpoint: str, bucket: str, key: str) -> str | None:
 
 
 def _call(method: str, url: str, body: bytes | None = None) -> str:
-    request = urllib.request.Request(url, data=body, method=method)  # noqa: S310
+    request = urllib.request.Request(url, data=body, method=method)
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         return str(answer.headers.get("ETag", ""))

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("s3sink")
+LOCKED = SOURCE / "dependencies.sha256"
 NAME = "s3-sink"
 BUILD_TIMEOUT = 540.0
 OLDEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -46,7 +47,7 @@ def build(maven: Path, java_home: Path, setup: Path, log: Path) -> Path:
         return archive
     work = setup / "build" / NAME
     shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(SOURCE, work, ignore=shutil.ignore_patterns("target"))
+    shutil.copytree(SOURCE, work, ignore=shutil.ignore_patterns("target", "test"))
     _maven(maven, java_home, work, log)
     jars = sorted([*work.glob("target/plugin/*.jar"), *work.glob(f"target/{NAME}-*.jar")], key=lambda jar: jar.name)
     check(jars)
@@ -57,9 +58,9 @@ def build(maven: Path, java_home: Path, setup: Path, log: Path) -> Path:
 
 
 def fingerprint() -> str:
-    """A checksum over the sources of the sink, its pom and its locked libraries."""
+    """A checksum over the sources of the sink, its pom and its locked libraries; its tests don't count."""
     digest = hashlib.sha256()
-    files = (path for path in SOURCE.rglob("*") if path.is_file() and "target" not in path.relative_to(SOURCE).parts)
+    files = [SOURCE / "pom.xml", LOCKED, *(path for path in (SOURCE / "src/main").rglob("*") if path.is_file())]
     for path in sorted(files):
         digest.update(f"{path.relative_to(SOURCE)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -71,12 +72,12 @@ def check(jars: Iterable[Path]) -> None:
 
     :raises DependencyChangedError: one is missing, new or different.
     """
-    lines = (SOURCE / "dependencies.sha256").read_text(encoding="utf-8").splitlines()
+    lines = LOCKED.read_text(encoding="utf-8").splitlines()
     locked = {name: digest for digest, name in (line.split() for line in lines if line)}
     found = {jar.name: _sha256(jar) for jar in jars if not jar.name.startswith(f"{NAME}-")}
     if differing := sorted(name for name in locked.keys() | found.keys() if locked.get(name) != found.get(name)):
         raise DependencyChangedError(
-            f"The sink's library {differing[0]} is not the one locked in {SOURCE / 'dependencies.sha256'}: "
+            f"The sink's library {differing[0]} is not the one locked in {LOCKED}: "
             f"wanted {locked.get(differing[0])}, found {found.get(differing[0])}. After a wanted change of pom.xml "
             "write the list anew with sha256sum; otherwise remove the library from Maven's local repository."
         )

@@ -3,9 +3,9 @@ package dev.pinflow.connect.s3;
 import java.io.IOException;
 import java.util.Set;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
+import software.amazon.awssdk.core.exception.AbortedException;
 import software.amazon.awssdk.core.exception.ApiCallAttemptTimeoutException;
 import software.amazon.awssdk.core.exception.ApiCallTimeoutException;
-import software.amazon.awssdk.core.exception.SdkException;
 
 /** Which failures of S3 pass by themselves: 5xx, throttling, time-outs and the network. All others don't. */
 final class RetryDecision {
@@ -16,11 +16,13 @@ final class RetryDecision {
 
   private RetryDecision() {}
 
-  static boolean passes(SdkException error) {
+  /** The SDK lets some failures of the network through as they are, so any exception may be asked about. */
+  static boolean passes(RuntimeException error) {
     if (error instanceof AwsServiceException answer) {
       return answer.statusCode() >= 500 || STATUSES.contains(answer.statusCode()) || CODES.contains(code(answer));
     }
-    return error instanceof ApiCallTimeoutException || error instanceof ApiCallAttemptTimeoutException || network(error);
+    return error instanceof ApiCallTimeoutException || error instanceof ApiCallAttemptTimeoutException
+        || error instanceof AbortedException || network(error);
   }
 
   static String code(AwsServiceException answer) {

@@ -58,17 +58,20 @@ final class S3ObjectStore implements ObjectStore {
     try {
       client.putObject(request -> request.bucket(bucket).key(name).contentType(contentType),
           RequestBody.fromBytes(content));
-    } catch (SdkException error) {
+    } catch (RuntimeException error) {
       String target = "s3://" + bucket + "/" + name;
       if (RetryDecision.passes(error)) {
         throw new UnavailableException("S3 could not take " + target + " now: " + reason(error), error);
+      }
+      if (!(error instanceof SdkException)) {
+        throw error;
       }
       throw new RefusedException("S3 refused " + target + ": " + reason(error)
           + ". Mend that, then restart the connector with its failed tasks: nothing is lost meanwhile.", error);
     }
   }
 
-  private static String reason(SdkException error) {
+  private static String reason(RuntimeException error) {
     if (error instanceof AwsServiceException answer) {
       return answer.statusCode() + " " + RetryDecision.code(answer) + " " + answer.getMessage();
     }

@@ -4,10 +4,12 @@ import static org.apache.kafka.common.config.ConfigDef.Range.atLeast;
 import static org.apache.kafka.common.config.ConfigDef.Range.between;
 
 import java.time.ZoneId;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.apache.kafka.common.config.AbstractConfig;
 import org.apache.kafka.common.config.ConfigDef;
@@ -15,6 +17,7 @@ import org.apache.kafka.common.config.ConfigDef.Importance;
 import org.apache.kafka.common.config.ConfigDef.Type;
 import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.config.ConfigValue;
+import org.apache.kafka.common.config.types.Password;
 
 /**
  * The sink's configuration: keys, defaults and meanings are those of Confluent's S3 sink 10.x.
@@ -65,7 +68,7 @@ public final class SinkConfig extends AbstractConfig {
   public SinkConfig(Map<String, String> settings) {
     super(DEFINITION, settings, false);
     List<ConfigValue> values =
-        DEFINITION.names().stream().map(name -> new ConfigValue(name, get(name), List.of(), List.of())).toList();
+        DEFINITION.names().stream().map(name -> new ConfigValue(name, get(name), new ArrayList<>(), new ArrayList<>())).toList();
     problems(values);
     values.stream()
         .flatMap(value -> value.errorMessages().stream().map(text -> value.name() + ": " + text))
@@ -95,10 +98,10 @@ public final class SinkConfig extends AbstractConfig {
   }
 
   private static String secret(Object value) {
-    return ((org.apache.kafka.common.config.types.Password) value).value();
+    return ((Password) value).value();
   }
 
-  private static void require(ConfigValue value, java.util.function.Predicate<Object> rule, String message) {
+  private static void require(ConfigValue value, Predicate<Object> rule, String message) {
     if (value.errorMessages().isEmpty() && (value.value() == null || !rule.test(value.value()))) {
       value.addErrorMessage(message);
     }
