@@ -14,9 +14,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pinflow.hooks.kafka import DeadLetter, Position
+if TYPE_CHECKING:
+    from pinflow.hooks.kafka import DeadLetter, Position
 
 EDGE_MS = 120_000
 PAGE = 50_000

@@ -68,6 +68,10 @@ class KafkaOffsetsHook(KafkaAdminClientHook):
         found = _answer(futures[group], f"the offsets of the group {group}")
         return {(entry.topic, entry.partition): entry.offset for entry in found.topic_partitions if entry.offset >= 0}
 
+    def _get_client(self, config: dict[str, Any]) -> Any:
+        """The client, without what the connection says for consumers."""
+        return super()._get_client({name: value for name, value in config.items() if name != "group.id"})
+
     def _partitions(self, topic: str) -> list[Partition]:
         metadata = _call(lambda: self.get_conn.list_topics(topic, timeout=TIMEOUT), f"the partitions of {topic}")
         described = metadata.topics[topic]
