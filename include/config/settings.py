@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 FOLDER = Path(__file__).parent
 VARIABLE = "PINFLOW_SETTINGS"
@@ -168,10 +168,10 @@ def _build(kind: Any, value: Any, path: str, at: str) -> Any:
     if not is_dataclass(kind):
         return _scalar(kind, value, path, at)
     if not isinstance(value, dict):
-        raise SettingsError(f"{path}: {at or 'the document'} must be a mapping, not {value!r}.")
+        raise SettingsError(f"{path}: {at.rstrip('.') or 'the document'} must be a mapping, not {value!r}.")
     hints = get_type_hints(kind)
     names = {entry.name for entry in fields(kind)}
-    if unknown := sorted(set(value) - names):
+    if unknown := sorted(set(value) - names, key=str):
         raise SettingsError(f"{path}: unknown key {at}{unknown[0]}. Known here: {', '.join(sorted(names))}.")
     optional = {"topic_configs", "overrides", "cluster"}
     if missing := sorted(names - set(value) - optional):
@@ -195,4 +195,7 @@ def _scalar(kind: Any, value: Any, path: str, at: str) -> Any:
         raise SettingsError(f"{path}: {name} must be a text, not {value!r}; put it in quotes.")
     if kind not in (bool, int, str) and not isinstance(value, dict):
         raise SettingsError(f"{path}: {name} must be a mapping, not {value!r}.")
+    if get_args(kind) == (str, str):
+        for key, item in value.items():
+            _scalar(str, item, path, f"{at}{key}.")
     return value
