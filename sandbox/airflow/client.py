@@ -102,12 +102,16 @@ class AirflowClient:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        return self._all(path, "task_instances")
+
+    def _all(self, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
+        """Every page of a list; the server gives 100 entries a page at most, whatever it is asked for."""
         found: list[dict[str, Any]] = []
         while True:
-            path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
-            page = self.call("GET", path, limit=100, offset=len(found))
-            found += page["task_instances"]
-            if len(found) >= page["total_entries"] or not page["task_instances"]:
+            page = self.call("GET", path, limit=100, offset=len(found), **params)
+            found += page[key]
+            if len(found) >= page["total_entries"] or not page[key]:
                 return found
 
     def watch(self, dag_id: str, run_id: str, interval: float = 0.7) -> Iterator[TaskChange]:
@@ -164,10 +168,10 @@ class AirflowClient:
         """
         give_up = time.monotonic() + 60
         while time.monotonic() < give_up:
-            runs = self.call(
-                "GET", f"/dags/{dag_id}/dagRuns", limit=1000, order_by="logical_date",
+            runs = self._all(
+                f"/dags/{dag_id}/dagRuns", "dag_runs", order_by="logical_date",
                 logical_date_gte=f"{first}T00:00:00Z", logical_date_lte=f"{last}T23:59:59Z",
-            )["dag_runs"]  # fmt: skip
+            )  # fmt: skip
             found = [run for run in runs if run["run_type"] == "backfill"]
             if found:
                 return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from rich.text import Text
 
 from emulator.exceptions import EmulatorError
 from sandbox.airflow.client import AirflowError
@@ -33,11 +34,11 @@ for module in (run, platform, dags, results, source, emulator, testing, measure,
 
 
 @app.command(rich_help_panel="More")
-def doctor() -> None:
-    """Look at the machine and the set-up, and say what is wrong. [--json]"""  # noqa: D400, D415
+def doctor(as_json: platform.Json = False) -> None:
+    """Look at the machine and the set-up, and say what is wrong."""
     from sandbox.setup import doctor as checks
 
-    raise typer.Exit(checks.main(sys.argv))
+    raise typer.Exit(checks.main(["--json"] if as_json else []))
 
 
 @app.command("help", rich_help_panel="More")
@@ -52,5 +53,5 @@ def main() -> None:
     try:
         app()
     except EXPECTED as error:
-        progress.print(f"[red]error[/] {error}", markup=True, soft_wrap=True)
+        progress.print(Text.assemble(("error", "red"), f" {error}"), soft_wrap=True)
         sys.exit(1)

@@ -12,14 +12,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 STATE_COLOURS = {
     "healthy": "green", "success": "green", "running": "cyan", "starts": "cyan", "failed": "red", "unhealthy": "red",
     "up_for_retry": "yellow", "deferred": "magenta", "upstream_failed": "yellow", "stopped": "dim", "waits": "dim",
 }  # fmt: skip
-progress = Console(stderr=True, highlight=False)
-output = Console(highlight=False)
+progress = Console(stderr=True, highlight=False, emoji=False)
+output = Console(highlight=False, emoji=False, markup=False)
 
 
 def print_json(document: Any) -> None:
@@ -27,25 +29,29 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
-def coloured(state: str) -> str:
+def coloured(state: str) -> Text:
     """A state in its colour; the first word decides."""
-    colour = STATE_COLOURS.get(state.split()[0]) if state else None
-    return f"[{colour}]{state}[/]" if colour else state
+    return Text(state, STATE_COLOURS.get(state.split()[0], "") if state else "")
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> Table:
-    """Rows of like keys as a table.
+    """Rows of like keys as a table; values are shown as they are, brackets and all.
 
     :param limit: how many rows to show; the title tells when there are more.
     """
     shown = rows[:limit]
     more = f" ({len(shown)} of {len(rows)} rows)" if len(shown) < len(rows) else ""
-    made = Table(title=title + more, title_justify="left", title_style="bold", header_style="dim")
+    made = Table(title=escape(title + more), title_justify="left", title_style="bold", header_style="dim")
     for name in rows[0] if rows else ["(no rows)"]:
-        made.add_column(str(name), justify="right" if rows and isinstance(rows[0][name], int | float) else "left")
+        right = bool(rows) and isinstance(rows[0][name], int | float)
+        made.add_column(str(name), justify="right" if right else "left", overflow="fold")
     for row in shown:
-        made.add_row(*("" if value is None else str(value) for value in row.values()))
+        made.add_row(*(_cell(value) for value in row.values()))
     return made
+
+
+def _cell(value: Any) -> Text:
+    return value if isinstance(value, Text) else Text("" if value is None else str(value))
 
 
 class Board:
@@ -64,7 +70,8 @@ class Board:
                 return
             self._states[name], self._since[name] = state, time.monotonic()
         if self._live is None:
-            progress.print(f"{time.monotonic() - self._begun:6.1f} s  {name:34} {coloured(state)}", soft_wrap=True)
+            since = f"{time.monotonic() - self._begun:6.1f} s"
+            progress.print(Text.assemble(f"{since}  {name:34} ", coloured(state)), soft_wrap=True)
 
     def __rich__(self) -> Table:
         """The board as it is now."""
@@ -74,7 +81,7 @@ class Board:
         made.show_header = False
         with self._guard:
             for name, state in self._states.items():
-                made.add_row(name, coloured(state))
+                made.add_row(Text(name), coloured(state))
         return made
 
     @contextmanager

@@ -88,11 +88,9 @@ def backfill(
     last: Annotated[str, typer.Argument(metavar="TO", help="The last day, inclusive.")],
 ) -> None:
     """Run a DAG once for each day of a span, oldest first; days that were done are done again."""
-    for day in (first, last):
-        try:
-            date.fromisoformat(day)
-        except ValueError as error:
-            raise typer.BadParameter(f"{day!r} is not a day such as 2022-03-01") from error
+    first, last = _day(first), _day(last)
+    if last < first:
+        raise typer.BadParameter(f"{last} comes before {first}")
     airflow = client()
     airflow.wait_for_dag(dag)
     paused = airflow.is_paused(dag)
@@ -113,6 +111,13 @@ def backfill(
             airflow.set_paused(dag, paused=True)
     if failed:
         raise RunFailedError("\n".join(failed))
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a day such as 2022-03-01") from error
 
 
 def register(app: typer.Typer) -> None:

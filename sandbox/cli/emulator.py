@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from emulator.post import EmulatorOptions
+from emulator.post import EmulatorOptions, Target
 from emulator.post import run as post
 from include.config.settings import load
 from sandbox.cli.console import output, print_json, progress
@@ -37,25 +38,27 @@ def days(text: str | None) -> tuple[date, date] | None:
     return span
 
 
-def number_of(posts: str) -> int | str:
+def number_of(posts: str) -> int | Literal["all"]:
     """Read a number of posts or ``all``.
 
     :raises typer.BadParameter: it is neither.
     """
     if posts == "all":
-        return posts
+        return "all"
     if not posts.isdecimal() or not int(posts):
         raise typer.BadParameter(f"{posts!r} is neither a number from 1 nor 'all'", param_hint="--posts")
     return int(posts)
 
 
-def rate_of(rate: str | None) -> float | str | None:
+def rate_of(rate: str | None) -> float | Literal["human"] | None:
     """Read posts a second or ``human``.
 
     :raises typer.BadParameter: it is neither.
     """
-    if rate is None or rate == "human":
-        return rate
+    if rate is None:
+        return None
+    if rate == "human":
+        return "human"
     try:
         value = float(rate)
     except ValueError:
@@ -66,7 +69,7 @@ def rate_of(rate: str | None) -> float | str | None:
 
 
 def emulate(
-    to: Annotated[str, typer.Option("--to", help="console or batch.")] = "batch",
+    to: Annotated[Target, typer.Option("--to", help="The screen, or the batch path.")] = Target.BATCH,
     posts: Annotated[str, typer.Option(help="How many random posts, or 'all': each row once.")] = "500",
     rate: Annotated[
         str | None, typer.Option(help="Posts a second, or 'human': pauses of 0 to 2 s. As fast as it goes by default.")
@@ -93,8 +96,8 @@ def emulate(
         with bar() as shown:
             task = shown.add_task("posts", total=None)
             summary = post(
-                options, stop=stop,
-                on_progress=lambda done, total: shown.update(task, completed=done, total=total),
+                options, stop=stop, out=sys.stderr if as_json else sys.stdout,
+                on_progress=lambda so_far: shown.update(task, completed=so_far.posts, total=so_far.wanted),
             )  # fmt: skip
     finally:
         signal.signal(signal.SIGINT, previous)
@@ -102,9 +105,9 @@ def emulate(
     if as_json:
         print_json(found)
     else:
-        screen = progress if to == "console" else output
-        screen.print("\n".join(f"{name:16} {value}" for name, value in found.items()))
-    raise typer.Exit(1 if found["rejected"] or found["unknown"] else 0)
+        screen = progress if to == Target.CONSOLE else output
+        screen.print("\n".join(f"{name:16} {value}" for name, value in found.items()), markup=False)
+    raise typer.Exit(0 if summary.clean else 1)
 
 
 def register(app: typer.Typer) -> None:

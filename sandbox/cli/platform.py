@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
-from dataclasses import replace
+from collections import deque
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from sandbox.cli.console import Board, coloured, output, print_json, progress, table
 from sandbox.supervisor.home import Home
@@ -67,7 +67,7 @@ def _show(found: list[Status]) -> None:
         log = Path(one.log)
         rows.append({
             "part": one.name, "stands for": one.stands_for,
-            "state": coloured(one.state) + (f" {one.detail}" if one.detail else ""),
+            "state": Text.assemble(coloured(one.state), f" {one.detail}" if one.detail else ""),
             "address": one.address, "pid": one.pid or "", "MiB": one.memory // 2**20 or "",
             "log": str(log.relative_to(here)) if log.is_relative_to(here) else one.log,
         })  # fmt: skip
@@ -78,7 +78,7 @@ def _show(found: list[Status]) -> None:
 def logs(
     part: Annotated[str, typer.Argument(help="A part's name, as in ./pinflow status.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on printing as lines come.")] = False,
-    lines: Annotated[int, typer.Option("-n", help="How many of the last lines.")] = 200,
+    lines: Annotated[int, typer.Option("-n", min=0, help="How many of the last lines.")] = 200,
 ) -> None:
     """Print a part's log."""
     supervisor = Supervisor(Home())
@@ -90,7 +90,7 @@ def logs(
         progress.print(f"{part} has not run yet.")
         raise typer.Exit(1)
     with path.open(encoding="utf-8", errors="replace") as handle:
-        sys.stdout.writelines(handle.readlines()[-lines:])
+        sys.stdout.writelines(deque(handle, maxlen=lines))
         while follow:
             line = handle.readline()
             if line:
@@ -110,10 +110,3 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (up, down, status, logs, env):
         app.command(rich_help_panel="The sandbox")(command)
-
-
-def home_with(source_url: str | None) -> Home:
-    """The sandbox's home, with another source database where one is named."""
-    if source_url:
-        os.environ["PINFLOW_SOURCE_URL"] = source_url
-    return replace(Home())

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 import emulator.commands
 from sandbox.cli.console import output, print_json, progress, table
@@ -61,7 +62,7 @@ def load_rows(
     progress.print(f"The source now has {found['posts']} posts.")
     for name, columns in found["ignored"].items():
         if columns:
-            progress.print(f"{name}: columns without a place were left out: {', '.join(columns)}")
+            progress.print(f"{name}: columns without a place were left out: {', '.join(columns)}", markup=False)
 
 
 @app.command()
@@ -81,7 +82,10 @@ def show(url: Url = None, as_json: Json = False) -> None:
 @app.command()
 def use(url: Annotated[str, typer.Argument(help="For example mysql+pymysql://user:password@host/database")]) -> None:
     """Take another source database from now on; takes effect for Airflow with the next start of its parts."""
-    make_url(url)
+    try:
+        make_url(url)
+    except ArgumentError as error:
+        raise typer.BadParameter(f"{url!r} is no SQLAlchemy URL") from error
     home = Home()
     home.run.mkdir(parents=True, exist_ok=True)
     path = home.run / "source-url"

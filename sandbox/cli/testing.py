@@ -48,7 +48,13 @@ def pytest(environment: str, title: str, arguments: Sequence[str]) -> bool:
 def java() -> bool:
     """The S3 sink's own tests."""
     build = Home().setup / "build" / "s3-sink-tests"
-    argv = [*maven(), "-f", ROOT / "sandbox/connect/s3sink/pom.xml", f"-DbuildDirectory={build}", "test"]
+    argv: list[str | Path] = [
+        *maven(),
+        "-f",
+        ROOT / "sandbox/connect/s3sink/pom.xml",
+        f"-DbuildDirectory={build}",
+        "test",
+    ]
     return call("JUnit: the S3 sink", argv, maven_environment())
 
 

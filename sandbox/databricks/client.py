@@ -23,10 +23,14 @@ class WorkspaceClient:
     :param base_url: scheme, host and port.
     :param token: a personal access token.
     :param warehouse_id: what runs the statements.
+    :param transport: replaces the network in tests.
     """
 
-    def __init__(self, base_url: str, token: str, warehouse_id: str) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=60, headers={"Authorization": f"Bearer {token}"})
+    def __init__(
+        self, base_url: str, token: str, warehouse_id: str, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=base_url, timeout=60, headers=headers, transport=transport)
         self._warehouse = warehouse_id
 
     def query(self, statement: str, catalog: str, timeout: float = 120) -> list[dict[str, Any]]:
@@ -50,7 +54,8 @@ class WorkspaceClient:
 
     def _rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         columns = answer["manifest"]["schema"].get("columns", [])
-        chunk, rows = answer.get("result") or {}, []
+        chunk: dict[str, Any] = answer.get("result") or {}
+        rows: list[list[str | None]] = []
         while True:
             rows += chunk.get("data_array") or []
             link = chunk.get("next_chunk_internal_link")

@@ -73,15 +73,28 @@ class Context(Protocol):
 class Part(Protocol):
     """One process group of the sandbox.
 
-    ``name`` is what the user types; ``stands_for`` is what it replaces on AWS; ``requires`` are
-    the parts that must be healthy first; ``stop_grace`` is how many seconds a polite stop may take.
     A part whose children may outlive it, because it finds them again, has ``adopts = True``.
     """
 
-    name: str
-    stands_for: str
-    requires: tuple[str, ...]
-    stop_grace: float
+    @property
+    def name(self) -> str:
+        """What the user types."""
+        ...
+
+    @property
+    def stands_for(self) -> str:
+        """What it replaces on AWS."""
+        ...
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """The parts that must be healthy first."""
+        ...
+
+    @property
+    def stop_grace(self) -> float:
+        """How many seconds a polite stop may take."""
+        ...
 
     def prepare(self, context: Context) -> None:
         """Write configuration and formats before the start. Idempotent."""
