@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EDGE_MS = 120_000
 PAGE = 50_000
+MIX = 1_000_003
 KEY = (
     "CAST(coalesce("
     + ", ".join(f"get_json_object(b.raw, '$.{name}')" for name in ("index", "ind", "idx"))
@@ -250,17 +251,17 @@ def _by_partition(positions: Iterable[tuple[int, int]]) -> defaultdict[int, set[
 
 def _sums(offsets: Iterable[int]) -> tuple[int, int, int, int]:
     counted = list(offsets)
-    return len(counted), len(counted), sum(counted), sum(offset * offset for offset in counted)
+    return len(counted), len(counted), sum(counted), sum(offset**3 % MIX for offset in counted)
 
 
 def _row_sums(row: Mapping[str, Any] | None) -> tuple[int, int, int, int]:
-    return (0, 0, 0, 0) if row is None else (row["records"], row["positions"], int(row["total"]), int(row["squares"]))
+    return (0, 0, 0, 0) if row is None else (row["records"], row["positions"], int(row["total"]), int(row["mixed"]))
 
 
 _SUMMARY = f"""
 SELECT b.kafka_partition, count(*) AS records, count(DISTINCT b.kafka_offset) AS positions,
     sum(b.kafka_offset) AS total,
-    sum(CAST(b.kafka_offset AS DECIMAL(19,0)) * CAST(b.kafka_offset AS DECIMAL(19,0))) AS squares
+    sum(CAST(CAST(b.kafka_offset AS DECIMAL(12,0)) * b.kafka_offset * b.kafka_offset % {MIX} AS BIGINT)) AS mixed
 FROM bronze.{{table}} AS b WHERE {WITHIN} GROUP BY b.kafka_partition"""
 
 _POSITIONS = f"""

@@ -26,7 +26,18 @@ COLUMNS = [
     ("s", "STRING"),
     ("a", "ARRAY"),
 ]
-ROW = ["1", "12345678901", "1.5", "0.10", "true", "2022-03-01", "2022-03-01T01:02:03.004Z", "2022-03-01T01:02:03", "é", "[1,2]"]
+ROW = [
+    "1",
+    "12345678901",
+    "1.5",
+    "0.10",
+    "true",
+    "2022-03-01",
+    "2022-03-01T01:02:03.004Z",
+    "2022-03-01T01:02:03",
+    "é",
+    "[1,2]",
+]
 TYPED = {
     "i": 1,
     "l": 12345678901,
@@ -133,9 +144,7 @@ class TestStatement:
             ("CLOSED", {}, "CLOSED"),
         ],
     )
-    def test_a_statement_that_does_not_succeed(
-        self, hook: Any, server: Any, state: str, error: Any, code: str
-    ) -> None:
+    def test_a_statement_that_does_not_succeed(self, hook: Any, server: Any, state: str, error: Any, code: str) -> None:
         server.handler = lambda *_: (200, answer(state, status={"error": error} if error else {}))
         with pytest.raises(StatementFailed, match=f"{code}.*SELECT broken") as caught:
             hook.statement("SELECT   broken", warehouse_id="w")

@@ -39,7 +39,9 @@ class Workspace:
         """Answer a request."""
         parts = urlsplit(path)
         asked = json.loads(body) if body else {name: values[0] for name, values in parse_qs(parts.query).items()}
-        return getattr(self, parts.path.removeprefix("/api/").split("/", 1)[1].replace("/", "_").replace("-", "_"))(asked)
+        return getattr(self, parts.path.removeprefix("/api/").split("/", 1)[1].replace("/", "_").replace("-", "_"))(
+            asked
+        )
 
     def workspace_import(self, asked: dict[str, Any]) -> tuple[int, Any]:
         if asked["path"].rpartition("/")[0] not in self.folders:
@@ -58,8 +60,12 @@ class Workspace:
     def workspace_list(self, asked: dict[str, Any]) -> tuple[int, Any]:
         if asked["path"] not in self.folders:
             return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}
-        objects = [{"path": p, "object_type": k} for p, (k, _) in self.files.items() if p.rpartition("/")[0] == asked["path"]]
-        objects += [{"path": p, "object_type": "DIRECTORY"} for p in self.folders if p.rpartition("/")[0] == asked["path"]]
+        objects = [
+            {"path": p, "object_type": k} for p, (k, _) in self.files.items() if p.rpartition("/")[0] == asked["path"]
+        ]
+        objects += [
+            {"path": p, "object_type": "DIRECTORY"} for p in self.folders if p.rpartition("/")[0] == asked["path"]
+        ]
         return 200, {"objects": objects} if objects else {}
 
     def workspace_export(self, asked: dict[str, Any]) -> tuple[int, Any]:
@@ -88,7 +94,13 @@ class Workspace:
         life, result = states.pop(0) if len(states) > 1 else states[0]
         state = {"life_cycle_state": life, "state_message": "told", **({"result_state": result} if result else {})}
         task = {"task_key": "notebook", "run_id": run_id * 10, "state": state}
-        return 200, {"run_id": run_id, "run_page_url": f"http://w/{run_id}", "job_id": 5, "state": state, "tasks": [task]}
+        return 200, {
+            "run_id": run_id,
+            "run_page_url": f"http://w/{run_id}",
+            "job_id": 5,
+            "state": state,
+            "tasks": [task],
+        }
 
     def jobs_runs_get_output(self, asked: dict[str, Any]) -> tuple[int, Any]:
         return 200, {"error": "ValueError: boom", "notebook_output": {"result": self.result}}
@@ -349,6 +361,8 @@ class TestDatabricksQualityOperator:
         assert found == {"odd": {"severity": "warn", "failures": 4, "example": "odd 7"}}
 
     def test_errors_fail_with_the_rows(self, context: Any, server: Any) -> None:
-        with pytest.raises(QualityFailed, match=r"1 quality rules are broken\. broken \(2 rows, for example broken 7\)") as caught:
+        with pytest.raises(
+            QualityFailed, match=r"1 quality rules are broken\. broken \(2 rows, for example broken 7\)"
+        ) as caught:
             self.run(context, server, {"holds": 0, "odd": 4, "broken": 2})
         assert set(caught.value.data["rows"]) == {"broken"}
