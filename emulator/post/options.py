@@ -62,7 +62,7 @@ class EmulatorOptions:
     rate: float | Literal["human"] | None = None
     seed: int = 100
     days: tuple[date, date] | None = None
-    batch_size: int = 500
+    batch_size: int = 1_000
     connections: int = 6
     dialect: Dialect | Literal["text", "iso", "colons"] = Dialect.TEXT
     attempts: int = 10

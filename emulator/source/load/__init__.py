@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from emulator.exceptions import Problem, SourceFileError
+from emulator.exceptions import SourceFileError
 from emulator.source.database import engine, reach
 from emulator.source.load.check import FileReader, Problems, agree
 from emulator.source.seed import Progress, clear, sign, write
@@ -46,7 +46,7 @@ def load(
 
     :param replace: replace the rows that are there.
     :param on_progress: called with (rows done, rows in all) of the three files together.
-    :raises SourceFileError: with the first 20 problems (file, line, column, reason) and their number; nothing is loaded.
+    :raises SourceFileError: with the first 20 problems (file, line, column, reason) and their number in all.
     :raises SourceNotEmpty: there are rows, and ``replace`` isn't set.
     :raises SourceUnavailable: the database can't be opened.
     """
@@ -70,12 +70,9 @@ def _check(readers: dict[str, FileReader]) -> int:
     keys = {name: (reader, reader.check(problems)) for name, reader in readers.items()}
     if not problems.total:
         agree(keys, problems)
-    posts = len(keys["pin"][1])
-    if not problems.total and not posts:
-        problems.add(Problem(str(readers["pin"].path), 0, "", "there are no rows"))
     if problems.total:
         raise SourceFileError(problems.first, problems.total)
-    return posts
+    return len(keys["pin"][1])
 
 
 def _write(connection: Connection, readers: dict[str, FileReader], posts: int, report: Progress | None) -> None:

@@ -63,6 +63,8 @@ class FileReader:
                 problems.add(Problem(str(self.path), row.line, self._key, reason))
             elif number is not None:
                 lines[number] = row.line
+        if not lines and not problems.total:
+            problems.add(Problem(str(self.path), 0, "", "there are no rows"))
         return lines
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
