@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -69,12 +70,11 @@ def whole_number(value: Any, name: str) -> int:
     """
     if value is None:
         raise InvalidParameterError(f"The field {name!r} is missing. It is required. Add it to the request.")
-    try:
-        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-            raise ValueError
-        return int(value)
-    except (TypeError, ValueError):
-        raise InvalidParameterError(f"The field {name!r} must be a whole number, not {value!r}.") from None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not re.fullmatch(r"-?\d+", str(value)):
+        raise InvalidParameterError(f"The field {name!r} must be a whole number, not {value!r}.")
+    return int(value)
 
 
 def route(method: str, path: str, handler: Handler, versions: tuple[str, ...] = ("2.0",)) -> list[Route]:

@@ -15,13 +15,13 @@ SPARK_VERSION = {"key": "18.x-scala2.13", "name": "18 LTS (includes Apache Spark
 def routes() -> list[Route]:
     """The routes of clusters."""
 
-    async def spark_versions(call: Call) -> dict[str, Any]:
+    async def spark_versions(_: Call) -> dict[str, Any]:
         return {"versions": [SPARK_VERSION]}
 
     async def get(call: Call) -> dict[str, Any]:
         return _cluster(call.text("cluster_id"))
 
-    async def list_clusters(call: Call) -> dict[str, Any]:
+    async def list_clusters(_: Call) -> dict[str, Any]:
         return {"clusters": [_cluster("sandbox")]}
 
     async def control(call: Call) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 
 METHOD = "/spark.connect.SparkConnectService/AnalyzePlan"
 SESSION = b"00000000-0000-4000-8000-000000000001"

@@ -61,7 +61,9 @@ class SecretScopes:
         self._require(scope)
         _check_name("key", key)
         if len(value) > MAXIMUM_BYTES:
-            raise InvalidParameterError(f"The secret has {len(value)} bytes. {MAXIMUM_BYTES} are allowed. Make it smaller.")
+            raise InvalidParameterError(
+                f"The secret has {len(value)} bytes. {MAXIMUM_BYTES} are allowed. Make it smaller."
+            )
         self._store.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?)", (scope, key, value, now_ms()))
 
     def get(self, scope: str, key: str) -> bytes:
@@ -95,7 +97,9 @@ class SecretScopes:
 
 def _check_name(what: str, name: str) -> None:
     if not NAME.fullmatch(name):
-        raise InvalidParameterError(f"The {what} {name!r} cannot be used. Use 1 to 128 letters, digits, '-', '_', '@', '.'.")
+        raise InvalidParameterError(
+            f"The {what} {name!r} cannot be used. Use 1 to 128 letters, digits, '-', '_', '@', '.'."
+        )
 
 
 def routes(scopes: Callable[[], SecretScopes]) -> list[Route]:
@@ -112,7 +116,7 @@ def routes(scopes: Callable[[], SecretScopes]) -> list[Route]:
         scopes().delete(call.text("scope"))
         return {}
 
-    async def list_scopes(call: Call) -> dict[str, Any]:
+    async def list_scopes(_: Call) -> dict[str, Any]:
         return {"scopes": [{"name": name, "backend_type": "DATABRICKS"} for name in scopes().names()]}
 
     async def put(call: Call) -> dict[str, Any]:
@@ -143,7 +147,9 @@ def routes(scopes: Callable[[], SecretScopes]) -> list[Route]:
 
 def _value(call: Call) -> bytes:
     if ("string_value" in call.fields) == ("bytes_value" in call.fields):
-        raise InvalidParameterError("A secret needs exactly one of 'string_value' and 'bytes_value' (base64). Give one.")
+        raise InvalidParameterError(
+            "A secret needs exactly one of 'string_value' and 'bytes_value' (base64). Give one."
+        )
     if "string_value" in call.fields:
         return call.text("string_value").encode("utf-8")
     try:

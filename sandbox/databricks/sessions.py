@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import re
 from typing import TYPE_CHECKING, Any
+
+from sandbox.databricks.sql.parameters import literal
+from sandbox.databricks.sql.text import bind
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
@@ -39,7 +43,29 @@ def connect(url: str) -> SparkSession:
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL + 1)
     session: SparkSession = SparkSession.builder.remote(url).create()
     session.client.set_retry_policies([DefaultPolicy(max_retries=8, max_backoff=5000)])
+    _bind_parameters(session)
     return session
+
+
+def _bind_parameters(session: SparkSession) -> None:
+    """Let ``session.sql(text, args=...)`` put its values into the text; ``bind`` says why."""
+    original = session.sql
+
+    def sql(sqlQuery: str, args: Any = None, **tables: Any) -> Any:  # noqa: N803
+        if isinstance(args, dict):
+            sqlQuery = bind(sqlQuery, {name: _literal(value) for name, value in args.items()})  # noqa: N806
+        elif args:
+            sqlQuery = bind(sqlQuery, {}, [_literal(value) for value in args])  # noqa: N806
+        return original(sqlQuery, **tables)
+
+    session.sql = sql
+
+
+def _literal(value: Any) -> str:
+    """A Python value as a SQL literal; a time without a zone is local, as PySpark has it."""
+    if isinstance(value, dt.datetime) and value.tzinfo is None:
+        value = value.astimezone()
+    return literal(value)
 
 
 def error_text(error: BaseException) -> str:
@@ -72,7 +98,7 @@ class ConnectSessions:
         await asyncio.to_thread(self._release, session_id)
 
     def _release(self, session_id: str) -> None:
-        import grpc
+        import grpc  # type: ignore[import-untyped]
         from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
         who: dict[str, Any] = {"session_id": session_id, "user_context": base_pb2.UserContext(user_id=USER_ID)}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FILE_NAME = "workspace.sqlite"
+FIRST_ID = 1_000_000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ids (id INTEGER PRIMARY KEY AUTOINCREMENT, taken_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
@@ -106,8 +107,7 @@ class Store:
         """An id that no job, run or object of this workspace ever had."""
         with self._lock:
             taken = self._connection.execute("INSERT INTO ids (taken_at) VALUES (?)", (now_ms(),)).lastrowid
-        assert taken is not None
-        return 1_000_000 + taken
+        return FIRST_ID + (taken or 0)
 
     def close(self) -> None:
         """Close the file."""

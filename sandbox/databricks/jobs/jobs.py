@@ -31,9 +31,7 @@ class Jobs:
         """
         kept = job_settings(settings)
         job_id = self._store.new_id()
-        self._store.execute(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?)", (job_id, kept["name"], now_ms(), json.dumps(kept))
-        )
+        self._store.execute("INSERT INTO jobs VALUES (?, ?, ?, ?)", (job_id, kept["name"], now_ms(), json.dumps(kept)))
         return job_id
 
     def row(self, job_id: int) -> sqlite3.Row:
@@ -51,7 +49,7 @@ class Jobs:
         found: dict[str, Any] = json.loads(self.row(job_id)["settings"])
         return found
 
-    def list(self, name: str | None, limit: int, offset: int) -> tuple[list[sqlite3.Row], bool]:
+    def page(self, name: str | None, limit: int, offset: int) -> tuple[list[sqlite3.Row], bool]:
         """Jobs, the youngest first, and whether there are more.
 
         :param name: only jobs of this name, in whatever case.

@@ -27,12 +27,16 @@ def specification(run: Run, task: TaskRun, workspace: Workspace, value: Callable
     """
     if task.kind not in PATH_FIELDS:
         known = ", ".join(PATH_FIELDS)
-        raise TaskRefusedError(f"Tasks of the kind {task.kind} do not run in the sandbox. It runs {known}. Use one of them.")
+        raise TaskRefusedError(
+            f"Tasks of the kind {task.kind} do not run in the sandbox. It runs {known}. Use one of them."
+        )
     _check_cluster(run, task)
     settings = task.spec[task.kind]
     path = str(settings.get(PATH_FIELDS[task.kind]) or "")
     if settings.get("source") == "GIT" or run.settings.get("git_source"):
-        raise TaskRefusedError(f"{path} is to come from Git. The sandbox runs workspace files. Import it and drop 'source'.")
+        raise TaskRefusedError(
+            f"{path} is to come from Git. The sandbox runs workspace files. Import it and drop 'source'."
+        )
     found = _find(workspace, path, task.kind)
     filled = _Filled(run, task, value)
     return {
@@ -49,7 +53,9 @@ def specification(run: Run, task: TaskRun, workspace: Workspace, value: Callable
 
 
 def _check_cluster(run: Run, task: TaskRun) -> None:
-    shared = {entry.get("job_cluster_key"): entry.get("new_cluster") for entry in run.settings.get("job_clusters") or []}
+    shared = {
+        entry.get("job_cluster_key"): entry.get("new_cluster") for entry in run.settings.get("job_clusters") or []
+    }
     cluster = task.spec.get("new_cluster") or shared.get(task.spec.get("job_cluster_key")) or {}
     if (mode := cluster.get("data_security_mode")) in DEDICATED:
         raise TaskRefusedError(
@@ -69,7 +75,9 @@ def _find(workspace: Workspace, path: str, kind: str) -> str:
         if found.kind is not Kind.DIRECTORY:
             return found.path
         problem = f"{candidate} is a folder."
-    raise TaskRefusedError(f"Unable to access the notebook {path!r}: {problem if path else 'no path is given.'} Import it first.")
+    raise TaskRefusedError(
+        f"Unable to access the notebook {path!r}: {problem if path else 'no path is given.'} Import it first."
+    )
 
 
 def job_parameters(run: Run) -> dict[str, str]:
@@ -112,4 +120,3 @@ class _Filled:
             found = self._value(parts[1], parts[3])
             return match[0] if found is None else str(found)
         return match[0]
-

@@ -118,11 +118,17 @@ class TaskProcess:
         code = self._child.returncode if self._child else None
         if code is None:
             return "the process ended"
-        return f"the process was ended by {signal.Signals(-code).name}" if code < 0 else f"the process ended with code {code}"
+        return (
+            f"the process was ended by {signal.Signals(-code).name}"
+            if code < 0
+            else f"the process ended with code {code}"
+        )
 
 
 def _leads(pid: int) -> bool:
-    state = (Path("/proc") / str(pid) / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    state = (
+        (Path("/proc") / str(pid) / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    )
     return state != "Z" and os.getpgid(pid) == pid
 
 

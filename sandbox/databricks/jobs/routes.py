@@ -78,8 +78,10 @@ def _job_routes(service: Callable[[], JobsService]) -> list[Route]:
 
     async def list_jobs(call: Call) -> dict[str, Any]:
         limit, offset = _page(call, 20)
-        rows, more = service().jobs.list(str(call.fields.get("name") or "") or None, limit, offset)
-        public: dict[str, Any] = {"jobs": [job_view(row, expand=call.flag("expand_tasks")) for row in rows]} if rows else {}
+        rows, more = service().jobs.page(str(call.fields.get("name") or "") or None, limit, offset)
+        public: dict[str, Any] = (
+            {"jobs": [job_view(row, expand=call.flag("expand_tasks")) for row in rows]} if rows else {}
+        )
         if offset:
             public["prev_page_token"] = str(max(0, offset - limit))
         return public | ({"next_page_token": str(offset + limit)} if more else {})
@@ -131,7 +133,7 @@ def _run_routes(service: Callable[[], JobsService]) -> list[Route]:
         limit, offset = _page(call, 20)
         job_id = call.number("job_id") if call.fields.get("job_id") else None
         active = True if call.flag("active_only") else False if call.flag("completed_only") else None
-        found = service().runs.list(job_id=job_id, active=active, limit=limit + 1, offset=offset)
+        found = service().runs.page(job_id=job_id, active=active, limit=limit + 1, offset=offset)
         views = [service().view(run) for run in found[:limit]]
         if not call.flag("expand_tasks"):
             for view in views:
@@ -161,7 +163,7 @@ def _control_routes(service: Callable[[], JobsService]) -> list[Route]:
 
     async def cancel_all(call: Call) -> dict[str, Any]:
         job_id = None if call.flag("all_queued_runs") and not call.fields.get("job_id") else call.number("job_id")
-        for run in service().runs.list(job_id=job_id, active=True, limit=-1):
+        for run in service().runs.page(job_id=job_id, active=True, limit=-1):
             service().executor.stop(run.run_id, Result.CANCELED)
         return {}
 
@@ -183,7 +185,9 @@ def _control_routes(service: Callable[[], JobsService]) -> list[Route]:
 def _repair(service: JobsService, call: Call) -> int:
     run = service.runs.get(call.number("run_id"))
     if not run.state.life_cycle.final:
-        raise InvalidStateError(f"Run {run.run_id} is active. Only a run that has ended is repaired. Wait or cancel it.")
+        raise InvalidStateError(
+            f"Run {run.run_id} is active. Only a run that has ended is repaired. Wait or cancel it."
+        )
     repairs = service.runs.repairs(run.run_id)
     if repairs and call.number("latest_repair_id", 0) != repairs[-1]["repair_id"]:
         raise InvalidParameterError(f"latest_repair_id must be {repairs[-1]['repair_id']}, the repair before this one.")

@@ -148,7 +148,7 @@ class Runs:
             )
         return run.tasks[0]
 
-    def list(
+    def page(
         self, *, job_id: int | None = None, active: bool | None = None, limit: int = 25, offset: int = 0
     ) -> list[Run]:
         """Runs, the youngest first."""
@@ -163,7 +163,7 @@ class Runs:
 
     def active(self) -> list[Run]:
         """Every run that has not ended, the oldest first."""
-        return list(reversed(self.list(active=True, limit=-1)))
+        return list(reversed(self.page(active=True, limit=-1)))
 
     def set_state(self, run_id: int, state: State) -> None:
         """Change the state of a run; a final one also sets its end."""
@@ -173,7 +173,9 @@ class Runs:
         """Change the state of a task; RUNNING sets its start, a final one its end."""
         self._set("task_runs", run_id, state)
         if state.life_cycle is LifeCycle.RUNNING:
-            self._store.execute("UPDATE task_runs SET start_time = ? WHERE run_id = ? AND start_time = 0", (now_ms(), run_id))
+            self._store.execute(
+                "UPDATE task_runs SET start_time = ? WHERE run_id = ? AND start_time = 0", (now_ms(), run_id)
+            )
 
     def _set(self, table: str, run_id: int, state: State) -> None:
         end = now_ms() if state.life_cycle.final else 0
@@ -219,7 +221,9 @@ class Runs:
         :raises InvalidStateError: it has not ended.
         """
         if not run.state.life_cycle.final:
-            raise InvalidStateError(f"Run {run.run_id} is active. Only runs that have ended are deleted. Cancel it first.")
+            raise InvalidStateError(
+                f"Run {run.run_id} is active. Only runs that have ended are deleted. Cancel it first."
+            )
         self._store.execute("UPDATE runs SET deleted = 1 WHERE run_id = ?", (run.run_id,))
 
     def task_value(self, run_id: int, task_key: str, key: str) -> Any:

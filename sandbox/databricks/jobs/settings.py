@@ -36,7 +36,9 @@ def task_list(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _single(settings: Mapping[str, Any]) -> dict[str, Any]:
     kinds = [name for name in settings if name.endswith("_task")]
     if not kinds:
-        raise InvalidParameterError("The request has no task. Add 'tasks', or one of 'notebook_task', 'spark_python_task'.")
+        raise InvalidParameterError(
+            "The request has no task. Add 'tasks', or one of 'notebook_task', 'spark_python_task'."
+        )
     kept = ("existing_cluster_id", "new_cluster", "job_cluster_key", "libraries", "timeout_seconds", "max_retries")
     task = {name: settings[name] for name in (*kinds, *kept) if name in settings}
     return {"task_key": SINGLE_TASK_KEY, **task}
@@ -49,11 +51,15 @@ def _task(task: Mapping[str, Any]) -> dict[str, Any]:
             f"The task key {key!r} cannot be used. Keys have 1 to 100 letters, digits, '_' or '-'. Rename the task."
         )
     if len(kinds := [name for name in task if name.endswith("_task")]) != 1:
-        raise InvalidParameterError(f"Task {key!r} has {len(kinds)} kinds of task ({', '.join(kinds)}). Give exactly one.")
+        raise InvalidParameterError(
+            f"Task {key!r} has {len(kinds)} kinds of task ({', '.join(kinds)}). Give exactly one."
+        )
     if not isinstance(task[kinds[0]], Mapping):
         raise InvalidParameterError(f"Task {key!r}: {kinds[0]!r} must be an object.")
     if task.get("run_if", "ALL_SUCCESS") not in list(RunIf):
-        raise InvalidParameterError(f"Task {key!r}: run_if {task['run_if']!r} is unknown. Use one of {', '.join(RunIf)}.")
+        raise InvalidParameterError(
+            f"Task {key!r}: run_if {task['run_if']!r} is unknown. Use one of {', '.join(RunIf)}."
+        )
     for name in ("timeout_seconds", "max_retries", "min_retry_interval_millis"):
         if task.get(name) is not None:
             task = {**task, name: whole_number(task[name], name)}
@@ -71,7 +77,9 @@ def _check_graph(tasks: Sequence[Mapping[str, Any]]) -> None:
         raise InvalidParameterError("Two tasks have the same task_key. Keys are unique within a job. Rename one.")
     for key, needed in graph.items():
         if unknown := set(needed) - set(graph):
-            raise InvalidParameterError(f"Task {key!r} depends on {sorted(unknown)[0]!r}, which is not a task of this job.")
+            raise InvalidParameterError(
+                f"Task {key!r} depends on {sorted(unknown)[0]!r}, which is not a task of this job."
+            )
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -99,7 +99,12 @@ def _status(state: State) -> dict[str, Any]:
 
 
 def _history(run: Run, repairs: Sequence[sqlite3.Row]) -> list[dict[str, Any]]:
-    original = {"type": "ORIGINAL", "start_time": run.start_time, "end_time": run.end_time, "state": run.state.as_dict()}
+    original = {
+        "type": "ORIGINAL",
+        "start_time": run.start_time,
+        "end_time": run.end_time,
+        "state": run.state.as_dict(),
+    }
     return [
         {**original, "task_run_ids": [task.run_id for task in run.tasks]},
         *(

@@ -145,7 +145,7 @@ def _jupyter_cells(path: str, text: str, default: str) -> Iterator[Cell]:
 
 
 def _parts(lines: Sequence[str], first: int, default: str) -> Iterator[Part]:
-    """Split a cell at its magics: ``%run`` and its kind take their line, the others what is left of the cell."""
+    """Split a cell at its magics: ``%run`` and its kind take their line, others what is left of the cell."""
     if default == "md":
         yield Part("md", "\n".join(lines), first)
         return
@@ -173,7 +173,7 @@ def _code(lines: Sequence[str], first: int, language: str) -> Iterator[Part]:
 
 
 def _complete(lines: Sequence[str]) -> bool:
-    """Whether Python code ends here, so that a line with ``%`` is a magic and not the inside of a text or a remainder."""
+    """Whether Python code ends here, so that a ``%`` is a magic and not the inside of a text or a remainder."""
     try:
         ast.parse("\n".join(lines))
     except SyntaxError:

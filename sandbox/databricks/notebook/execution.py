@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
-from sandbox.databricks.notebook import sql_text, trace
+from sandbox.databricks.notebook import trace
 from sandbox.databricks.notebook.dbutils import DBUtils
 from sandbox.databricks.notebook.dbutils.control import NotebookExit
 from sandbox.databricks.notebook.display import Display
 from sandbox.databricks.notebook.document import Cell, Notebook, Part, parse
 from sandbox.databricks.notebook.recording import Recorder
+from sandbox.databricks.sql.text import split
 from sandbox.databricks.workspace.paths import normalise, on_disk
 
 SUFFIXES = ("", ".py", ".ipynb", ".sql")
@@ -118,7 +119,7 @@ class Execution:
         """Run each statement and show the result of the last one, which is also ``_sqldf``."""
         widgets = self._dbutils.widgets.getAll()
         frame = None
-        for statement in sql_text.split(part.text):
+        for statement in split(part.text):
             given = {name: widgets[name] for name in statement.parameters if name in widgets}
             frame = self._spark.sql(statement.text, args=given) if given else self._spark.sql(statement.text)
         if frame is not None:
@@ -151,14 +152,18 @@ class Execution:
             candidate = normalise(whole + suffix)
             if on_disk(self._workspace, candidate).is_file():
                 return candidate
-        raise MagicError(f"Notebook not found: {whole}. Notebooks are looked for in the workspace. Import it there first.")
+        raise MagicError(
+            f"Notebook not found: {whole}. Notebooks are looked for in the workspace. Import it there first."
+        )
 
     def _files(self, line: str) -> None:
         """``%fs COMMAND ARGUMENTS``: the same as ``dbutils.fs.COMMAND``."""
         words = shlex.split(line) or ["help"]
         command = getattr(self._dbutils.fs, words[0], None)
         if command is None or words[0].startswith("_"):
-            raise MagicError(f"%fs {words[0]} is unknown. Known are ls, head, put, cp, mv, rm, mkdirs, mounts. Use one.")
+            raise MagicError(
+                f"%fs {words[0]} is unknown. Known are ls, head, put, cp, mv, rm, mkdirs, mounts. Use one."
+            )
         options = {"recurse": True} if {"-r", "--recurse=true"} & set(words) else {}
         result = command(*[word for word in words[1:] if not word.startswith("-")], **options)
         self._display(result)

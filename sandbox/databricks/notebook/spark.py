@@ -74,6 +74,8 @@ class Engine:
             return
         session, self._session = self._session, None
         for query in session.streams.active:
-            print(f"Streaming query {query.name or query.id} was still active at the end of the notebook; it is stopped.")
+            print(
+                f"Streaming query {query.name or query.id} was still active at the end of the notebook; it is stopped."
+            )
             query.stop()
         session.stop()

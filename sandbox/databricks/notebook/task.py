@@ -55,7 +55,7 @@ class Task:
         sys.stdout = CellStream("stdout", sys.__stdout__ or sys.stdout, self.recorder, self.redact)
         sys.stderr = CellStream("stderr", sys.__stderr__ or sys.stderr, self.recorder, self.redact)
         try:
-            result = self._python_file() if self.specification["kind"] == "spark_python_task" else self._notebook()
+            result = self._notebook() if self.specification["kind"] == "notebook_task" else self._python_file()
         except BaseException as error:  # noqa: BLE001 (also SystemExit: the outcome of a task is what it raised)
             failure = trace.describe(error)
             return self._outcome(succeeded=False, error=failure.error, error_trace=failure.trace)
@@ -111,7 +111,7 @@ class Task:
             JobsUtility(TaskValues(store, task["run_id"], task["task_key"])),
         )
 
-    def _python_file(self) -> None:
+    def _python_file(self) -> str | None:
         """Run a plain Python file as ``python FILE ARGUMENTS`` would, with a session ready for ``getOrCreate``."""
         source = self._source()
         self.engine.open()
@@ -126,6 +126,7 @@ class Task:
             sys.stdout.flush()
             sys.stderr.flush()
             self.recorder.end("SUCCESS" if sys.exc_info()[0] is None else "FAILED")
+        return None
 
 
 def main(folder: Path) -> int:

@@ -60,7 +60,11 @@ def _chain(error: BaseException, seen: set[int]) -> list[str]:
     before: list[str] = []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and id(cause) not in seen:
-        why = "The above exception was the direct cause of" if error.__cause__ else "During handling of the above exception came"
+        why = (
+            "The above exception was the direct cause of"
+            if error.__cause__
+            else "During handling of the above exception came"
+        )
         before = [*_chain(cause, seen), f"\n{why} the following exception:\n\n"]
     return [*before, "Traceback (most recent call last):\n", *_frames(error.__traceback__), *_last(error)]
 

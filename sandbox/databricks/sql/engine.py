@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.databricks.sessions import connect, error_text, remote_url
-from sandbox.databricks.sql.parameters import DECIMAL, Parameter
+from sandbox.databricks.sql.parameters import Parameter
 from sandbox.databricks.sql.results import Column, Result
+from sandbox.databricks.sql.text import bind
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
@@ -63,7 +64,7 @@ class SparkEngine:
         self._port = port
 
     def run(self, statement: Statement) -> Result:
-        """Run a statement in a new session; nothing of an earlier one, or of a server that was restarted, is left in it.
+        """Run a statement in a new session: nothing of another one is in it, and a restarted server is no matter.
 
         :raises SqlError: Spark's error, or no Spark.
         """
@@ -84,7 +85,7 @@ class SparkEngine:
             session.catalog.setCurrentCatalog(statement.catalog)
         if statement.schema:
             session.catalog.setCurrentDatabase(statement.schema)
-        return session.sql(statement.sql, args={given.name: literal(given) for given in statement.parameters})
+        return session.sql(bind(statement.sql, {given.name: given.literal for given in statement.parameters}))
 
     def _rows(self, frame: Any) -> Iterator[list[Any]]:
         from pyspark.errors import PySparkException
@@ -101,28 +102,6 @@ class SparkEngine:
 def _in_utc(value: dt.datetime | None) -> dt.datetime | None:
     """PySpark gives moments in the process's own time zone, without saying so."""
     return value and value.astimezone(dt.UTC)
-
-
-def literal(parameter: Parameter) -> Any:
-    """A parameter as a literal of exactly its type; ``lit`` would make a small BIGINT an INT and lose the type of NULL."""
-    from pyspark.sql.connect.column import Column as ConnectColumn
-    from pyspark.sql.connect.expressions import LiteralExpression
-
-    return ConnectColumn(LiteralExpression(parameter.value, _data_type(parameter.sql_type)))
-
-
-def _data_type(name: str) -> DataType:
-    from pyspark.sql import types
-
-    if found := DECIMAL.fullmatch(name):
-        return types.DecimalType(int(found[1]), int(found[2] or 0))
-    simple: dict[str, type[DataType]] = {
-        "TINYINT": types.ByteType, "SMALLINT": types.ShortType, "INT": types.IntegerType, "BIGINT": types.LongType,
-        "STRING": types.StringType, "BOOLEAN": types.BooleanType, "FLOAT": types.FloatType,
-        "DOUBLE": types.DoubleType, "DATE": types.DateType, "TIMESTAMP": types.TimestampType,
-        "TIMESTAMP_NTZ": types.TimestampNTZType,
-    }  # fmt: skip
-    return simple[name]()
 
 
 def column(name: str, kind: DataType) -> Column:
@@ -148,4 +127,4 @@ def type_text(kind: DataType) -> str:
         return f"MAP<{type_text(kind.keyType)}, {type_text(kind.valueType)}>"
     if isinstance(kind, StructType):
         return f"STRUCT<{', '.join(f'{field.name}: {type_text(field.dataType)}' for field in kind.fields)}>"
-    return kind.simpleString().upper()
+    return str(kind.simpleString()).upper()

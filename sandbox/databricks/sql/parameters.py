@@ -28,6 +28,36 @@ class Parameter:
     sql_type: str
     value: Any
 
+    @property
+    def literal(self) -> str:
+        """The value as SQL writes it, of exactly its type."""
+        plain = literal(self.value)
+        return plain if isinstance(self.value, str) else f"CAST({plain} AS {self.sql_type})"
+
+
+def literal(value: Any) -> str:
+    """A Python value as a SQL literal.
+
+    :raises TypeError: there is no literal for it.
+    """
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value) if -(2**31) <= value < 2**31 else f"{value}L"
+    if isinstance(value, float):
+        return f"CAST('{value!r}' AS DOUBLE)"
+    if isinstance(value, Decimal):
+        return f"{value:f}BD"
+    if isinstance(value, dt.datetime):
+        return f"TIMESTAMP{'' if value.tzinfo else '_NTZ'}'{value.isoformat(sep=' ')}'"
+    if isinstance(value, dt.date):
+        return f"DATE'{value.isoformat()}'"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    raise TypeError(f"A parameter of the type {type(value).__name__} has no SQL literal. Give a plain value.")
+
 
 def read_parameters(entries: Iterable[Mapping[str, Any]]) -> tuple[Parameter, ...]:
     """Read ``parameters`` of a request: objects of ``name``, ``value`` (a text, or nothing for NULL) and ``type``.
@@ -38,7 +68,9 @@ def read_parameters(entries: Iterable[Mapping[str, Any]]) -> tuple[Parameter, ..
     for entry in entries:
         name = entry.get("name")
         if not isinstance(name, str) or not name:
-            raise InvalidParameterError(f"A parameter has no name: {dict(entry)!r}. Only named parameters are taken. Add it.")
+            raise InvalidParameterError(
+                f"A parameter has no name: {dict(entry)!r}. Only named parameters are taken. Add it."
+            )
         if name in found:
             raise InvalidParameterError(f"The parameter {name!r} is given twice. Give it once.")
         found[name] = _read(name, entry.get("value"), str(entry.get("type") or "STRING").upper().strip())
@@ -74,7 +106,7 @@ def _reader(name: str, kind: str) -> Callable[[str], Any]:
         return Decimal
     if kind not in readers:
         raise InvalidParameterError(
-            f"The parameter {name!r} has the type {kind!r}. Known are {', '.join(readers)}, DECIMAL(p,s). Use one of them."
+            f"The parameter {name!r} has the type {kind!r}. Use one of {', '.join(readers)}, DECIMAL(p,s)."
         )
     return readers[kind]
 

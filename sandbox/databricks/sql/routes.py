@@ -55,7 +55,7 @@ def routes(statements: Callable[[], Statements]) -> list[Route]:
         await statements().cancel(call.path("statement_id"))
         return {}
 
-    async def list_warehouses(call: Call) -> dict[str, Any]:
+    async def list_warehouses(_: Call) -> dict[str, Any]:
         return {"warehouses": [WAREHOUSE]}
 
     async def get_warehouse(call: Call) -> dict[str, Any]:
@@ -74,7 +74,9 @@ def routes(statements: Callable[[], Statements]) -> list[Route]:
 
 def _warehouse(warehouse_id: str) -> dict[str, Any]:
     if warehouse_id != WAREHOUSE_ID:
-        raise NotFoundError(f"There is no SQL warehouse {warehouse_id!r}. The sandbox has one, {WAREHOUSE_ID!r}. Use it.")
+        raise NotFoundError(
+            f"There is no SQL warehouse {warehouse_id!r}. The sandbox has one, {WAREHOUSE_ID!r}. Use it."
+        )
     return WAREHOUSE
 
 

@@ -231,6 +231,8 @@ def _jupyter_language(content: bytes, path: str) -> str:
         document = json.loads(content)
         metadata = document["metadata"] if isinstance(document["cells"], list) else {}
     except (ValueError, KeyError, TypeError):
-        raise InvalidParameterError(f"{path} is not a Jupyter notebook: it has no list of cells. Check the file.") from None
+        raise InvalidParameterError(
+            f"{path} is not a Jupyter notebook: it has no list of cells. Check the file."
+        ) from None
     databricks = metadata.get("application/vnd.databricks.v1+notebook", {}).get("language")
     return str(databricks or metadata.get("kernelspec", {}).get("language") or "python").upper()

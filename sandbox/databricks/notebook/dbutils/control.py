@@ -8,7 +8,7 @@ from typing import Any
 Child = Callable[[str, float, Mapping[str, str]], str]
 
 
-class NotebookExit(BaseException):  # noqa: N818 (it is no error)
+class NotebookExit(BaseException):
     """Ends a notebook; not an ``Exception``, so that ``except Exception`` lets it through.
 
     :param value: the result of the notebook.

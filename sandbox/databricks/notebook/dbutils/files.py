@@ -154,7 +154,7 @@ class FileSystem:
         self, source: str, mountPoint: str, encryptionType: str = "", owner: str | None = None,  # noqa: N803
         extraConfigs: Mapping[str, Any] | None = None,  # noqa: N803
     ) -> bool:  # fmt: skip
-        """Make a bucket visible below ``/mnt``. Keys in the address or the settings are not kept: the sandbox has its own.
+        """Make a bucket visible below ``/mnt``. Keys that are given are not kept: the sandbox has its own.
 
         :raises ValueError: the mount point is taken, or the source is not S3.
         """
@@ -187,7 +187,10 @@ class FileSystem:
 
     def mounts(self) -> builtins.list[MountInfo]:
         """All mounts."""
-        return [MountInfo("/", "DatabricksRoot"), *(MountInfo(point, source) for point, source in self._mounts().items())]
+        return [
+            MountInfo("/", "DatabricksRoot"),
+            *(MountInfo(point, source) for point, source in self._mounts().items()),
+        ]
 
     def refreshMounts(self) -> bool:  # noqa: N802
         """Let this notebook's Spark see mounts that others made."""

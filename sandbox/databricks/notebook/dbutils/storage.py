@@ -73,7 +73,9 @@ class LocalPlace:
             return None
         status = path.stat()
         modified = status.st_mtime_ns // 1_000_000
-        return Entry(path.name, True, 0, modified) if path.is_dir() else Entry(path.name, False, status.st_size, modified)
+        return (
+            Entry(path.name, True, 0, modified) if path.is_dir() else Entry(path.name, False, status.st_size, modified)
+        )
 
     def children(self, key: str) -> list[Entry]:
         """What is in a folder, by name; the checksum files that Hadoop puts beside files are not shown."""
@@ -154,7 +156,9 @@ class S3Place:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                     raise
             else:
-                return Entry(name.rsplit("/", 1)[-1], False, found["ContentLength"], _milliseconds(found["LastModified"]))
+                return Entry(
+                    name.rsplit("/", 1)[-1], False, found["ContentLength"], _milliseconds(found["LastModified"])
+                )
         listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._folder(key), MaxKeys=1)
         return Entry(name.rsplit("/", 1)[-1], True) if listed["KeyCount"] or not name else None
 

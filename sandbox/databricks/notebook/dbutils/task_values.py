@@ -29,9 +29,13 @@ class TaskValues:
         try:
             written = json.dumps(value)
         except TypeError as error:
-            raise ValueError(f"The task value {key!r} cannot be written as JSON: {error}. Leave a plain value.") from None
+            raise ValueError(
+                f"The task value {key!r} cannot be written as JSON: {error}. Leave a plain value."
+            ) from None
         if len(written) > MAXIMUM_BYTES:
-            raise ValueError(f"The task value {key!r} has {len(written)} bytes; {MAXIMUM_BYTES} are allowed. Use a table.")
+            raise ValueError(
+                f"The task value {key!r} has {len(written)} bytes; {MAXIMUM_BYTES} are allowed. Use a table."
+            )
         self._store.execute(
             "INSERT OR REPLACE INTO task_values VALUES (?, ?, ?, ?)", (self._run_id, self._task_key, key, written)
         )

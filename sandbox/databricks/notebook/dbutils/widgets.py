@@ -29,7 +29,9 @@ class Widgets:
         :raises ValueError: the default is none of the choices.
         """
         if str(defaultValue) not in map(str, choices):
-            raise ValueError(f"The default {defaultValue!r} of widget {name!r} is not one of its choices {list(choices)}.")
+            raise ValueError(
+                f"The default {defaultValue!r} of widget {name!r} is not one of its choices {list(choices)}."
+            )
         self._defaults[name] = str(defaultValue)
 
     def combobox(self, name: str, defaultValue: str, choices: Sequence[str], label: str | None = None) -> None:  # noqa: N803
