@@ -26,6 +26,7 @@ from sandbox.databricks.jobs.jobs import Jobs
 from sandbox.databricks.jobs.routes import JobsService
 from sandbox.databricks.jobs.routes import routes as job_routes
 from sandbox.databricks.jobs.runs import Runs
+from sandbox.databricks.pages.routes import routes as page_routes
 from sandbox.databricks.secret_scopes import SecretScopes
 from sandbox.databricks.sql.engine import Engine
 from sandbox.databricks.sql.routes import routes as sql_routes
@@ -95,9 +96,11 @@ def create_app(configuration: Configuration) -> Starlette:
         server = Server(configuration)
         running[:] = [server]
         server.service.executor.adopt()
+        warm_up = asyncio.create_task(server.statements.warm_up())
         try:
             yield
         finally:
+            warm_up.cancel()
             await server.close()
 
     async def health(_: Request) -> JSONResponse:
@@ -112,6 +115,7 @@ def create_app(configuration: Configuration) -> Starlette:
             *sql_routes(lambda: running[0].statements),
             *secret_scopes.routes(lambda: running[0].scopes),
             *clusters.routes(),
+            *page_routes(lambda: running[0].service),
         ],
         middleware=[Middleware(TokenMiddleware, token=configuration.token)],
         exception_handlers={ApiError: answer_error, HTTPException: answer_error, Exception: answer_error},

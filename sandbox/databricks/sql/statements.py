@@ -21,6 +21,11 @@ LOGGER = logging.getLogger(__name__)
 CONCURRENT = 4
 FINAL = ("SUCCEEDED", "FAILED", "CANCELED", "CLOSED")
 KEPT_STATEMENTS = 1000
+WARM_UP = (
+    "CREATE OR REPLACE TABLE delta.`dbfs:/tmp/pinflow-warm-up` AS SELECT id, CAST(id AS STRING) AS name FROM range(10)",
+    "SELECT name, count(*) FROM delta.`dbfs:/tmp/pinflow-warm-up` GROUP BY name",
+    "SHOW SCHEMAS",
+)
 LOST = "The workspace server was restarted while the statement ran. Run it again."
 
 
@@ -119,6 +124,22 @@ class Statements:
             " AND state IN ('PENDING', 'RUNNING')",
             (state, *(json.dumps(value) for value in more.values()), statement_id),
         )
+
+    async def warm_up(self) -> None:
+        """Let Spark do once what is slow the first time; that it fails is for the first real statement to say."""
+        for sql in WARM_UP:
+            statement = Statement(str(uuid.uuid4()), sql)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._workers, self._discard, statement)
+            except SqlError as error:
+                LOGGER.warning("warm-up: %s", error)
+                return
+            finally:
+                await self._sessions.release(statement.session_id)
+
+    def _discard(self, statement: Statement) -> None:
+        for _ in chunks(self._engine.run(statement)):
+            pass
 
     async def wait(self, statement_id: str, seconds: float) -> bool:
         """Wait for the end of a statement; whether it came in time."""

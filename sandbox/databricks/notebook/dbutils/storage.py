@@ -191,7 +191,9 @@ class S3Place:
         self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=content)
 
     def make(self, key: str) -> None:
-        """Make the empty object that stands for a folder."""
+        """Make the empty object that stands for a folder; the bucket's root is there already."""
+        if not self._key(key):
+            return
         self._client.put_object(Bucket=self._bucket, Key=self._folder(key), Body=b"")
 
     def delete(self, key: str) -> None:
