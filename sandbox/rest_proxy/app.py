@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.rest_proxy import (
+    v2_consumers,
     v2_metadata,
     v2_produce,
     v3_batch,
@@ -25,6 +27,7 @@ from sandbox.rest_proxy import (
     v3_topics,
 )
 from sandbox.rest_proxy.cluster import Cluster
+from sandbox.rest_proxy.consumers import Consumers
 from sandbox.rest_proxy.errors import RestError, from_kafka
 from sandbox.rest_proxy.http import Proxy, answer, failure, proxy
 from sandbox.rest_proxy.options import Options
@@ -79,9 +82,13 @@ def create_app(options: Options) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         producer = RecordProducer(options)
         app.state.proxy = Proxy(options, producer, Cluster(options, producer))
+        app.state.consumers = Consumers(options)
+        sweeper = asyncio.create_task(app.state.consumers.sweep())
         try:
             yield
         finally:
+            sweeper.cancel()
+            await app.state.consumers.close()
             if left := producer.close(FLUSH_SECONDS):
                 log.error("%d records had not been taken by a broker when the proxy stopped.", left)
 
@@ -90,6 +97,7 @@ def create_app(options: Options) -> Starlette:
             Route("/_health", health),
             *v2_metadata.ROUTES,
             *v2_produce.ROUTES,
+            *v2_consumers.ROUTES,
             *v3_clusters.ROUTES,
             *v3_topics.ROUTES,
             *v3_configs.ROUTES,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec, TopicMetadata
 
 from sandbox.rest_proxy.errors import UNKNOWN_TOPIC, RestError, from_kafka
 from sandbox.rest_proxy.options import Options
@@ -117,13 +117,26 @@ class Cluster:
         """Drop what is remembered of a topic."""
         self._counts.pop(name, None)
 
-    async def settle(self, name: str, done: Callable[[TopicMetadata | None], bool]) -> None:
-        """Wait, for a bounded time, until the broker shows a change of a topic that the controller has made."""
+    async def settle(self, done: Callable[[], Awaitable[bool]]) -> None:
+        """Wait, for a bounded time, until the brokers show a change that the controller has made."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
-            if done(await self.topic(name)):
+            if await done():
                 return
             await asyncio.sleep(SECOND_LOOK_SECONDS / 4)
+
+    async def serves(self, name: str, partitions: int) -> bool:
+        """Whether a topic has so many partitions and their leaders answer; a new one is listed before it is led."""
+        found = await self.topic(name)
+        if found is None or len(found.partitions) < partitions:
+            return False
+        asked = {TopicPartition(name, number): OffsetSpec.earliest() for number in found.partitions}
+        answers = await self.ask(self.admin.list_offsets, asked)
+        return not any(isinstance(each, RestError) for each in answers.values())
+
+    async def is_gone(self, name: str) -> bool:
+        """Whether the brokers no longer know a topic."""
+        return await self.topic(name) is None
 
     async def ask(self, call: Callable[..., dict[Any, Future[Any]]], *arguments: Any, **options: Any) -> dict[Any, Any]:
         """Call a function of the admin client and wait for all its futures.

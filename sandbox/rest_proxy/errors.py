@@ -22,6 +22,11 @@ FORMAT_MISMATCH = (
     40601,
     "The requested embedded data format does not match the deserializer for this consumer instance",
 )
+ALREADY_SUBSCRIBED = (
+    409,
+    40901,
+    "Consumer cannot subscribe the the specified target because it has already subscribed to other topics.",
+)
 NO_SCHEMA_REGISTRY = (422, 42206, "Payload error. Schema Registry must be configured when using schemas.")
 EMPTY_BODY = (422, 422, "Payload error. Request body is empty. Data is required.")
 

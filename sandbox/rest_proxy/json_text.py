@@ -82,7 +82,7 @@ class ConcatenatedJson:
         self._rest += piece
         if not last and RETRY_WITHOUT_GROWTH < len(self._rest) < 2 * self._tried:
             return
-        end = len(self._rest) if last else self._rest.rfind(b"\n") + 1 or len(self._rest)
+        end = len(self._rest) if last else _last_boundary(self._rest)
         text, self._rest = self._rest[:end], self._rest[end:]
         yield from self._values(text, last)
         self._tried = len(self._rest)
@@ -90,16 +90,12 @@ class ConcatenatedJson:
             raise BrokenJsonError(f"one record is longer than {self.limit} bytes")
 
     def _values(self, text: bytes, last: bool) -> Iterator[Any]:
-        start = 0
-        if LONG_NUMBER not in text.translate(DIGITS_TO_ZERO):
-            for line in text.splitlines(keepends=True):
-                try:
-                    values = _line(line)
-                except orjson.JSONDecodeError:
-                    break
-                yield from values
-                start += len(line)
-        yield from self._slow(text[start:], last)
+        try:
+            values = _fast(text)
+        except orjson.JSONDecodeError:
+            yield from self._slow(text, last)
+        else:
+            yield from values
 
     def _slow(self, text: bytes, last: bool) -> Iterator[Any]:
         decoded, used, fault = _decode(text, last)
@@ -119,13 +115,23 @@ class ConcatenatedJson:
         self._rest = text[used:] + self._rest
 
 
-def _line(line: bytes) -> list[Any]:
-    """The values of one line; ``}{`` inside a string makes orjson fail, because the line feed is illegal there."""
-    if not line.strip():
-        return []
-    if b"}{" not in line:
-        return [orjson.loads(line)]
-    return [orjson.loads(part) for part in line.replace(b"}{", b"}\n{").splitlines()]
+def _fast(text: bytes) -> list[Any]:
+    """The values when each stands on its own line, or right after the one before.
+
+    A ``}{`` inside a string makes orjson fail, because the line feed put there is illegal in a string.
+
+    :raises orjson.JSONDecodeError: they stand otherwise, or orjson would change a number.
+    """
+    if LONG_NUMBER in text.translate(DIGITS_TO_ZERO):
+        raise orjson.JSONDecodeError("long number", "", 0)
+    if b"}{" in text:
+        text = text.replace(b"}{", b"}\n{")
+    return [orjson.loads(line) for line in text.split(b"\n") if line and not line.isspace()]
+
+
+def _last_boundary(text: bytes) -> int:
+    """Where the last value that is surely complete seems to end; the whole length when nothing shows it."""
+    return max(text.rfind(b"\n"), text.rfind(b"}{")) + 1 or len(text)
 
 
 def _decode(text: bytes, last: bool) -> tuple[str, int, str | None]:

@@ -22,6 +22,7 @@ class Options:
     :param queue_bytes: bytes of records that wait for the brokers, over all requests.
     :param stream_window: records of one v3 stream that may wait for their report.
     :param consumer_idle: seconds until an unused v2 consumer instance is closed.
+    :param consumer_maximum: v2 consumer instances at a time.
     """
 
     bootstrap_servers: str
@@ -35,3 +36,4 @@ class Options:
     queue_bytes: int = 64 * MIB
     stream_window: int = 20_000
     consumer_idle: float = 300.0
+    consumer_maximum: int = 64

@@ -7,8 +7,6 @@ from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError
-
 from sandbox.rest_proxy.errors import (
     NO_SCHEMA_REGISTRY,
     PARTITION_NOT_FOUND,
@@ -181,29 +179,25 @@ async def _placed(shared: Proxy, topic: str, count: int, record: Outgoing) -> Ou
 
 
 def report(decoded: Decoded | RecordError, outcome: Outcome, cluster: str, topic: str) -> dict[str, Any]:
-    """The report of one record, whether it was taken or not."""
+    """The report of one record, whether it was taken or not; what does not apply is left out."""
     if isinstance(outcome, RecordError):
         return {"error_code": outcome.code, "message": outcome.message}
-    if isinstance(outcome, tuple) and isinstance(decoded, Decoded):
-        return {"error_code": 200, **success(decoded, outcome, cluster, topic)}
-    refused: KafkaError = outcome
-    return {"error_code": v3_record_code(refused), "message": refused.str()}
-
-
-def success(decoded: Decoded, outcome: tuple[int, int, int], cluster: str, topic: str) -> dict[str, Any]:
-    """What is said about a record that was taken; what does not apply is left out."""
+    if not isinstance(outcome, tuple):
+        return {"error_code": v3_record_code(outcome), "message": outcome.str()}
     partition, offset, timestamp = outcome
     made: dict[str, Any] = {
+        "error_code": 200,
         "cluster_id": cluster,
         "topic_name": topic,
         "partition_id": partition,
         "offset": offset,
         "timestamp": instant(timestamp),
     }
-    if decoded.key is not None:
-        made["key"] = {"type": decoded.key[0], "size": decoded.key[1]}
-    if decoded.value is not None:
-        made["value"] = {"type": decoded.value[0], "size": decoded.value[1]}
+    key, value = (None, None) if isinstance(decoded, RecordError) else (decoded.key, decoded.value)
+    if key is not None:
+        made["key"] = {"type": key[0], "size": key[1]}
+    if value is not None:
+        made["value"] = {"type": value[0], "size": value[1]}
     return made
 
 

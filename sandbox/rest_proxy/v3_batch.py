@@ -10,11 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.rest_proxy.cluster import is_unknown_topic
-from sandbox.rest_proxy.errors import RecordError, RestError, bad_request
+from sandbox.rest_proxy.errors import RestError, bad_request
 from sandbox.rest_proxy.http import JSON, answer, check_accept, media_type, proxy, read_body, unsupported_media_type
 from sandbox.rest_proxy.json_text import BrokenJsonError, loads
-from sandbox.rest_proxy.producer import Outcome
-from sandbox.rest_proxy.records import Decoded, decode, place, report, success
+from sandbox.rest_proxy.records import decode, place, report
 
 ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
@@ -30,19 +29,14 @@ async def produce_batch(request: Request) -> Response:
     outcomes = await shared.producer.send(topic, await place(shared, topic, decoded))
     if any(map(is_unknown_topic, outcomes)):
         shared.cluster.forget(topic)
-    results = [
-        {"id": entry["id"], **_result(record, outcome, cluster, topic)}
-        for entry, record, outcome in zip(entries, decoded, outcomes, strict=True)
-    ]
-    failures = [result for result in results if "error_code" in result]
-    successes = [result for result in results if "error_code" not in result]
+    successes, failures = [], []
+    for entry, record, outcome in zip(entries, decoded, outcomes, strict=True):
+        result = {"id": entry["id"], **report(record, outcome, cluster, topic)}
+        if result["error_code"] == 200:
+            successes.append({name: value for name, value in result.items() if name != "error_code"})
+        else:
+            failures.append(result)
     return answer({"successes": successes, "failures": failures}, 207)
-
-
-def _result(record: Decoded | RecordError, outcome: Outcome, cluster: str, topic: str) -> dict[str, Any]:
-    if type(outcome) is tuple and isinstance(record, Decoded):
-        return success(record, outcome, cluster, topic)
-    return report(record, outcome, cluster, topic)
 
 
 def _entries(body: bytes, maximum: int) -> list[dict[str, Any]]:

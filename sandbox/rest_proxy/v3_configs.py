@@ -99,6 +99,15 @@ async def _alter(request: Request, entries: list[ConfigEntry], *, only_check: bo
     cluster = proxy(request).cluster
     change = ConfigResource(ConfigResource.Type.TOPIC, request.path_params["topic"], incremental_configs=entries)
     await cluster.ask_one(cluster.admin.incremental_alter_configs, [change], validate_only=only_check)
+    if not only_check:
+        await cluster.settle(lambda: _shown(request, entries))
+
+
+async def _shown(request: Request, entries: list[ConfigEntry]) -> bool:
+    """Whether the brokers show a change; a DELETE leaves no value of the topic's own."""
+    own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    now = {entry.name: entry.value for entry in await _entries(request) if entry.source == own}
+    return all(now.get(entry.name) == entry.value for entry in entries)
 
 
 async def _known_config(request: Request) -> ConfigEntry:

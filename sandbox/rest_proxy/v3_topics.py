@@ -59,7 +59,7 @@ async def create_topic(request: Request) -> Response:
     await cluster.ask_one(cluster.admin.create_topics, [_new_topic(wanted)], validate_only=only_check)
     if only_check:
         return answer(_described(links, name, wanted))
-    await cluster.settle(name, lambda found: found is not None)
+    await cluster.settle(lambda: cluster.serves(name, 1))
     made = await cluster.topic(name)
     content = topic_resource(links, made) if made is not None else _described(links, name, wanted)
     return answer(content, 201)
@@ -76,7 +76,7 @@ async def add_partitions(request: Request) -> Response:
     if wanted <= count:
         raise RestError(400, 40002, f"Topic already has {count} partitions.")
     await cluster.ask_one(cluster.admin.create_partitions, [NewPartitions(name, wanted)])
-    await cluster.settle(name, lambda now: now is None or len(now.partitions) >= wanted)
+    await cluster.settle(lambda: cluster.serves(name, wanted))
     return answer(topic_resource(links, await known_topic(request)))
 
 
@@ -86,7 +86,7 @@ async def delete_topic(request: Request) -> Response:
     cluster, name = proxy(request).cluster, request.path_params["topic"]
     await cluster.ask_one(cluster.admin.delete_topics, [name])
     cluster.forget(name)
-    await cluster.settle(name, lambda found: found is None)
+    await cluster.settle(lambda: cluster.is_gone(name))
     return Response(status_code=204)
 
 

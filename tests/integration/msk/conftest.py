@@ -62,12 +62,18 @@ def plugin(connect: Any, bucket: str) -> str:
     """An ACTIVE custom plugin."""
     made = connect.create_custom_plugin(**plugin_request("tests-plugin", bucket, "plugin.zip"))
     arn = str(made["customPluginArn"])
-    described = lambda: connect.describe_custom_plugin(customPluginArn=arn)
-    assert (
-        wait_until(lambda: described()["customPluginState"] != "CREATING" and described())["customPluginState"]
-        == "ACTIVE"
-    )
+    assert settled_plugin(connect, arn)["customPluginState"] == "ACTIVE"
     return arn
+
+
+def settled_plugin(connect: Any, arn: str) -> dict[str, Any]:
+    """A plugin once it has been looked into."""
+
+    def found() -> Any:
+        now = connect.describe_custom_plugin(customPluginArn=arn)
+        return now["customPluginState"] != "CREATING" and now
+
+    return dict(wait_until(found))
 
 
 def plugin_zip(entry: str = "META-INF/services/org.apache.kafka.connect.sink.SinkConnector") -> bytes:

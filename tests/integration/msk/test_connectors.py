@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -35,8 +38,12 @@ def request_for(kafka: Any, cluster_arn: str, bucket: str, plugin: str, topic: s
 
 def state_after(connect: Any, arn: str, *passing: str) -> dict[str, Any]:
     """The description once the state is none of ``passing``."""
-    describe = lambda: connect.describe_connector(connectorArn=arn)
-    return wait_until(lambda: (now := describe())["connectorState"] not in passing and now)
+
+    def found() -> Any:
+        now = connect.describe_connector(connectorArn=arn)
+        return now["connectorState"] not in passing and now
+
+    return dict(wait_until(found))
 
 
 def post(platform: Platform, path: str, body: dict[str, Any]) -> Any:
@@ -70,15 +77,17 @@ def worker(platform: Platform, path: str) -> Any:
         return json.load(answer)
 
 
+@pytest.fixture(scope="module")
+def arn(connect: Any, request_for: Any) -> Iterator[str]:
+    """A connector; its tests follow its life and need their order."""
+    made = connect.create_connector(**request_for("life"), connectorDescription="lands", tags={"stage": "test"})
+    assert made["connectorState"] == "CREATING"
+    yield made["connectorArn"]
+    remove(connect, made["connectorArn"])
+
+
 class TestLife:
     """One connector from its making to its end."""
-
-    @pytest.fixture(scope="class")
-    def arn(self, connect: Any, request_for: Any) -> Any:
-        made = connect.create_connector(**request_for("life"), connectorDescription="lands", tags={"stage": "test"})
-        assert made["connectorState"] == "CREATING"
-        yield made["connectorArn"]
-        remove(connect, made["connectorArn"])
 
     def test_runs_on_the_real_worker(self, connect: Any, platform: Platform, arn: str, topic: str) -> None:
         found = state_after(connect, arn, "CREATING")
@@ -153,9 +162,6 @@ class TestLife:
         assert kinds == ["UPDATE_WORKER_SETTING", "UPDATE_CONNECTOR_CONFIGURATION", "UPDATE_CONNECTOR_CONFIGURATION"]
 
     def test_it_is_remembered_after_a_kill(self, connect: Any, platform: Platform, arn: str) -> None:
-        import os
-        import signal
-
         before = connect.describe_connector(connectorArn=arn)
         os.kill(platform.leader("msk"), signal.SIGKILL)
         platform.up("msk")

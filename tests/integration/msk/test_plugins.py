@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.msk.conftest import plugin_request, plugin_zip, wait_until
+from tests.integration.msk.conftest import plugin_request, plugin_zip, settled_plugin
 
 pytestmark = pytest.mark.integration
-
-
-def settled(connect: Any, arn: str) -> dict[str, Any]:
-    describe = lambda: connect.describe_custom_plugin(customPluginArn=arn)
-    return wait_until(lambda: (now := describe())["customPluginState"] != "CREATING" and now)
 
 
 class TestPlugins:
@@ -39,7 +34,7 @@ class TestPlugins:
     def test_any_other_archive_fails_with_the_reason(self, connect: Any, bucket: str, key: str, reason: str) -> None:
         made = connect.create_custom_plugin(**plugin_request(f"bad-{key.partition('.')[0]}", bucket, key))
         assert made["customPluginState"] == "CREATING"
-        found = settled(connect, made["customPluginArn"])
+        found = settled_plugin(connect, made["customPluginArn"])
         assert found["customPluginState"] == "CREATE_FAILED"
         assert reason in found["stateDescription"]["message"]
 
@@ -48,7 +43,7 @@ class TestPlugins:
         first = connect.create_custom_plugin(**wanted)["customPluginArn"]
         with pytest.raises(connect.exceptions.ConflictException):
             connect.create_custom_plugin(**wanted)
-        settled(connect, first)
+        settled_plugin(connect, first)
         connect.delete_custom_plugin(customPluginArn=first)
         with pytest.raises(connect.exceptions.NotFoundException):
             connect.describe_custom_plugin(customPluginArn=first)
@@ -61,7 +56,7 @@ class TestPlugins:
         with zipfile.ZipFile(io.BytesIO(plugin_zip())) as archive:
             aws("s3").put_object(Bucket=bucket, Key="one.jar", Body=archive.read("plugin/lib/connector.jar"))
         made = connect.create_custom_plugin(**{**plugin_request("jar", bucket, "one.jar"), "contentType": "JAR"})
-        assert settled(connect, made["customPluginArn"])["customPluginState"] == "ACTIVE"
+        assert settled_plugin(connect, made["customPluginArn"])["customPluginState"] == "ACTIVE"
 
 
 class TestWorkerConfigurations:
