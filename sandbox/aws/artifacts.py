@@ -31,9 +31,17 @@ def place(endpoint: str, bucket: str, key: str, plugin: Path) -> bool:
     body = plugin.read_bytes()
     if _etag(endpoint, bucket, key) == hashlib.md5(body, usedforsecurity=False).hexdigest():
         return False
-    _call("PUT", f"{endpoint}/{bucket}")
+    _make_bucket(endpoint, bucket)
     _call("PUT", f"{endpoint}/{bucket}/{key}", body)
     return True
+
+
+def _make_bucket(endpoint: str, bucket: str) -> None:
+    try:
+        _call("PUT", f"{endpoint}/{bucket}")
+    except urllib.error.HTTPError as error:
+        if error.code != 409:  # it is there already
+            raise
 
 
 def _etag(endpoint: str, bucket: str, key: str) -> str | None:

@@ -156,8 +156,12 @@ class Landing:
         return Counter((row["kafka_topic"], row["kafka_partition"], row["kafka_offset"]) for row in self.rows())
 
     def all_once(self, seconds: float = 90) -> None:
-        """Wait until everything sent has landed, then make sure that nothing landed twice or unsent."""
-        wait_until(lambda: self.sent.keys() <= self.positions().keys(), seconds, "everything sent has landed")
+        """Wait until the offsets of everything sent are committed; then each record must be in S3, once."""
+        ends: dict[tuple[str, int], int] = {}
+        for topic, partition, offset in self.sent:
+            ends[topic, partition] = max(offset + 1, ends.get((topic, partition), 0))
+        name = self.connectors[-1]
+        wait_until(lambda: ends.items() <= self.committed(name).items(), seconds, f"{name} has committed {ends}")
         assert self.positions() == Counter(dict.fromkeys(self.sent, 1))
 
     def dead(self, count: int) -> list[Message]:

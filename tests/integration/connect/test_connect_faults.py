@@ -53,7 +53,6 @@ def test_s3_is_killed_and_comes_back(landing: Landing, platform: Platform) -> No
     assert landing.states(name) == {"RUNNING"}
     platform.up("aws")
     landing.all_once()
-    wait_until(lambda: sum(landing.committed(name).values()) == 4000, why="all offsets are committed")
 
 
 def retries(landing: Landing, platform: Platform) -> None:
@@ -64,7 +63,7 @@ def retries(landing: Landing, platform: Platform) -> None:
 
 def test_worker_is_killed_in_the_middle_and_comes_back(landing: Landing, platform: Platform) -> None:
     topic = landing.topic(partitions=3)
-    name = landing.connect([topic], STEADY)
+    landing.connect([topic], STEADY)
     for _ in range(3):
         before = len(landing.objects())
         produce(landing, topic, 3000)
@@ -73,7 +72,6 @@ def test_worker_is_killed_in_the_middle_and_comes_back(landing: Landing, platfor
         os.kill(platform.leader("connect"), signal.SIGKILL)
         platform.up("connect")
     landing.all_once(120)
-    wait_until(lambda: sum(landing.committed(name).values()) == 9000, why="all offsets are committed")
 
 
 def test_worker_is_stopped_and_started(landing: Landing, platform: Platform) -> None:

@@ -46,11 +46,13 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.server.calls.append(f"PUT {self.path}")
-        self.server.objects[self.path] = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(200)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        exists = self.path in self.server.objects and self.path.count("/") == 1
+        self.server.objects[self.path] = body
+        self.send_response(409 if exists else 200)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         return
 
 
@@ -79,7 +81,7 @@ class TestPlace:
         assert bucket.calls == ["HEAD /artifacts/a/p.zip"]
 
     def test_replaces_what_changed(self, bucket: Bucket, tmp_path: Path) -> None:
-        bucket.objects["/artifacts/a/p.zip"] = b"older"
+        bucket.objects |= {"/artifacts": b"", "/artifacts/a/p.zip": b"older"}
         (tmp_path / "p.zip").write_bytes(b"newer")
         assert place(bucket.url, "artifacts", "a/p.zip", tmp_path / "p.zip")
         assert bucket.objects["/artifacts/a/p.zip"] == b"newer"
