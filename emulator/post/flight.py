@@ -126,6 +126,8 @@ class Flight:
             self._ledger.settle(settled)
 
     def _send(self, batches: list[Batch]) -> None:
+        if not batches:
+            return
         now = int(time.time() * 1000)
         pairs = [(batch, self._intent(batch, now)) for batch in batches]
         self._ledger.intend(intent for _, intent in pairs)

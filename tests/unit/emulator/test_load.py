@@ -1,5 +1,6 @@
 """Loading a user's own rows: whole, or not at all with line, column and reason."""
 
+# ruff: noqa: DTZ001  the times of the source have no zone
 from __future__ import annotations
 
 import csv
@@ -20,8 +21,8 @@ from emulator.source.load.fields import BadValueError, integer, moment, number, 
 from emulator.source.tables import TABLES
 
 PIN = {
-    "index": 1, "unique_id": "u-1", "title": 'A "quoted", title\nin two lines', "description": "d|e", "poster_name": "P",
-    "follower_count": "12.3k", "tag_list": "a,b", "is_image_or_video": "image", "image_src": "https://x/y.jpg",
+    "index": 1, "unique_id": "u-1", "title": 'A "quoted", title\nin two lines', "description": "d|e",
+    "poster_name": "P", "follower_count": "12.3k", "tag_list": "a,b", "is_image_or_video": "image", "image_src": "https://x/y.jpg",
     "downloaded": 1, "save_location": "Local save in /data/art", "category": "art",
 }  # fmt: skip
 GEO = {"ind": 1, "timestamp": "2020-08-28 03:52:47", "latitude": -89.9787, "longitude": -173.293, "country": "Côte"}

@@ -101,7 +101,7 @@ class TestV2Answers:
         "body",
         [
             b"", b"OK", b"[]", b"{}", b'{"offsets":{}}', b'{"__type":"ValidationException","message":"x"}',
-            b'{"message":"Endpoint request timed out"}', offsets(), offsets(GOOD, GOOD, GOOD), b"<html></html>", b"\xff",
+            b'{"message":"Endpoint request timed out"}', offsets(), offsets(GOOD, GOOD, GOOD), b"<html>", b"\xff",
         ],
     )  # fmt: skip
     def test_a_200_of_another_shape_is_unknown(self, body: bytes) -> None:
@@ -165,7 +165,7 @@ class TestV3Answers:
             V3.outcomes(Answer(200, body), 2)
 
     def test_refused_as_a_whole(self) -> None:
-        with pytest.raises(Rejected, match="40403: This server does not host this topic-partition."):
+        with pytest.raises(Rejected, match=r"40403: This server does not host this topic-partition\."):
             V3.outcomes(
                 Answer(404, b'{"error_code":40403,"message":"This server does not host this topic-partition."}'), 1
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -25,7 +26,7 @@ class TestShuffle:
     def test_it_does_shuffle(self) -> None:
         numbers = [Shuffle(10_000, Random(1))(position) for position in range(10_000)]
         assert sum(a == b for a, b in zip(numbers, range(10_000), strict=True)) < 10
-        neighbours = sum(abs(a - b) < 100 for a, b in zip(numbers, numbers[1:], strict=False))
+        neighbours = sum(abs(a - b) < 100 for a, b in pairwise(numbers))
         assert neighbours == pytest.approx(200, abs=100)
 
 
