@@ -12,7 +12,9 @@ def environment(context: Context) -> dict[str, str]:
     """All ``AIRFLOW__*`` and ``AIRFLOW_CONN_*`` variables, and what clients of the sandbox need.
 
     ``PARALLELISM`` is 6 because LocalExecutor forks as many workers at once; the execution API
-    gets 60 s because a cold api-server on two cores needs more than the 5 s of the default.
+    gets 60 s because a cold api-server on two cores needs more than the 5 s of the default. The scheduler
+    sleeps 0.3 s because a trigger that fires before it has drained the executor's events fails its task
+    (apache/airflow 71580).
     """
     home = context.data("airflow")
     api = context.url("airflow-api")
@@ -41,9 +43,9 @@ def environment(context: Context) -> dict[str, str]:
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "15",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
 

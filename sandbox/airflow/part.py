@@ -49,10 +49,11 @@ class Component:
         return context.data("airflow") / f"{self.name}.started"
 
     def command(self, context: Context) -> Command:
-        """``airflow <component>`` with the sandbox's variables."""
-        program = context.python("airflow").parent / "airflow"
+        """``airflow <component>``, started anew when it ends by itself, as MWAA does."""
+        python = context.python("airflow")
         verb = self.name.removeprefix("airflow-").replace("api", "api-server")
-        return Command((str(program), verb), environment(context))
+        argv = (str(python), "-m", "sandbox.supervisor.keeper", str(python.parent / "airflow"), verb)
+        return Command(argv, environment(context))
 
     def check(self, context: Context) -> str | None:
         """Ask the API server how this component is."""

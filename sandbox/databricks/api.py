@@ -87,18 +87,18 @@ def route(method: str, path: str, handler: Handler, versions: tuple[str, ...] = 
 
 
 async def _fields(request: Request) -> Body:
-    if request.method == "GET":
-        return dict(request.query_params)
+    # The provider's asynchronous hook sends the arguments of a GET as a JSON body, and Databricks takes them.
+    query = dict(request.query_params) if request.method == "GET" else {}
     content = await request.body()
     if not content.strip():
-        return {}
+        return query
     try:
         document = json.loads(content)
     except ValueError as error:
         raise MalformedRequestError(f"The body is not JSON: {error}. Send one JSON object.") from None
     if not isinstance(document, dict):
         raise MalformedRequestError("The body is JSON but not an object. Send one JSON object.")
-    return document
+    return {**document, **query}
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
