@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import threading
@@ -29,10 +30,13 @@ class Store:
 
     @contextmanager
     def edit(self) -> Iterator[Document]:
-        """The whole document, locked; what was changed in it is on disk afterwards."""
+        """The whole document, locked; what was changed in it is on disk afterwards, or forgotten after an error."""
         with self._lock:
-            yield self._document
-            self._write()
+            draft = copy.deepcopy(self._document)
+            yield draft
+            if draft != self._document:
+                self._write(draft)
+                self._document = draft
 
     @contextmanager
     def look(self) -> Iterator[Document]:
@@ -40,11 +44,11 @@ class Store:
         with self._lock:
             yield self._document
 
-    def _write(self) -> None:
+    def _write(self, document: Document) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
-            json.dump(self._document, file, indent=1)
+            json.dump(document, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)

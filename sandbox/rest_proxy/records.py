@@ -74,7 +74,7 @@ def _data(entry: Any) -> tuple[bytes | None, Part | None]:
     if type(entry) is not dict or not DATA_FIELDS.issuperset(entry):
         raise _bad("key and value must be objects with 'type' and 'data'.")
     kind, data = entry.get("type"), entry.get("data")
-    if kind is None or kind in SCHEMA_TYPES:
+    if kind is None or (isinstance(kind, str) and kind in SCHEMA_TYPES):
         raise RecordError(*NO_SCHEMA_REGISTRY[1:])
     if len(entry) > 2 and not SCHEMA_FIELDS.isdisjoint(entry):
         raise _bad(f"'{min(SCHEMA_FIELDS & set(entry))}' cannot be used with type {kind}.")

@@ -39,7 +39,12 @@ class Instance:
 
     def all(self, count: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        wait_until(lambda: found.extend(self.records()) or len(found) >= count)
+
+        def enough() -> bool:
+            found.extend(self.records())
+            return len(found) >= count
+
+        wait_until(enough)
         return found
 
     def delete(self) -> None:
@@ -107,7 +112,8 @@ class TestReading:
     def test_max_bytes_bounds_an_answer_and_loses_nothing(self, proxy: httpx.Client, topic: str) -> None:
         fill(proxy, topic, 50)
         instance = Instance(proxy).subscribe(topic)
-        sizes, found = [], []
+        sizes: list[int] = []
+        found: list[dict[str, Any]] = []
         while len(found) < 50:
             batch = instance.records(max_bytes=100)
             sizes.append(sum(len(f'{each["key"]}{{"n":{each["key"]}}}') for each in batch))
