@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from functools import cache
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.gateway.backend import Backend
 from sandbox.gateway.document import Integration
-from sandbox.gateway.exchange import Response
+from sandbox.gateway.exchange import Request, Response
 from sandbox.gateway.faults import Fault, Kind
 from sandbox.gateway.mapping import method_response, request_body
 from sandbox.gateway.parameters import Mapped
@@ -18,6 +19,7 @@ from sandbox.gateway.variables import Scope
 if TYPE_CHECKING:
     from botocore.session import Session
 
+_log = logging.getLogger("sandbox.gateway")
 _ARN = re.compile(r"arn:aws[\w-]*:apigateway:(?P<region>[\w-]+):(?P<service>[\w-]+):action/(?P<action>\w+)")
 
 
@@ -25,6 +27,8 @@ async def aws(integration: Integration, scope: Scope, backend: Backend) -> Respo
     """Call ``arn:aws:apigateway:REGION:SERVICE:action/ACTION`` with the mapped body."""
     mapped = Mapped(integration.parameters, scope)
     body = request_body(integration, scope)
+    if other := other_stream(scope.request):
+        _log.warning("%s %s: the body names the stream %r; the path decides", scope.request.method, *other)
     mapped.override(scope)
     match = _ARN.fullmatch(integration.address(scope.request.variables))
     if match is None:
@@ -35,6 +39,22 @@ async def aws(integration: Integration, scope: Scope, backend: Backend) -> Respo
     signed = _signed(service, region, url, headers, body)
     answer = await backend.send("POST", url, tuple(signed.items()), body, integration.timeout)
     return method_response(integration, scope, answer)
+
+
+def other_stream(request: Request) -> tuple[str, object] | None:
+    """The stream of the path and the one of the body's ``StreamName`` where they differ.
+
+    API Gateway says nothing about it; people look for their records in the stream that the body names.
+    """
+    named = request.path_parameters.get("stream-name")
+    if named is None or not request.body:
+        return None
+    try:
+        document = request.document
+    except ValueError:
+        return None
+    other = document.get("StreamName", named) if isinstance(document, dict) else named
+    return None if other == named else (named, other)
 
 
 def endpoint(service: str, region: str) -> str:

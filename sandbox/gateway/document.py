@@ -22,6 +22,9 @@ _KINDS = ("http_proxy", "http", "aws")
 _PASSTHROUGH = ("when_no_match", "when_no_templates", "never")
 _PATH_PARAMETER = re.compile(r"\{([^}+]+)\+?\}")
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.(\w+)\}")
+_PSEUDO = re.compile(r"\$\{(AWS::\w+)\}")
+PSEUDO = {"AWS::AccountId": "000000000000", "AWS::Region": "us-east-1"}
+"""CloudFormation's pseudo parameters as this runner fills them in."""
 _MAX_TIMEOUT = 29_000
 
 
@@ -224,7 +227,7 @@ def _integration(entry: dict[str, Any], where: str) -> Integration:
     integration = Integration(
         kind=kind,
         method=str(entry.get("httpMethod", "POST")).upper(),
-        uri=str(entry["uri"]),
+        uri=_filled(str(entry["uri"]), where),
         parameters=entry.get("requestParameters") or {},
         templates=_templates(entry, "requestTemplates", where),
         passthrough=passthrough,
@@ -233,6 +236,15 @@ def _integration(entry: dict[str, Any], where: str) -> Integration:
     )
     _check_placeholders(integration, where)
     return integration
+
+
+def _filled(uri: str, where: str) -> str:
+    if unknown := sorted(set(_PSEUDO.findall(uri)) - set(PSEUDO)):
+        raise DocumentError(
+            f"{where}: the placeholder ${{{unknown[0]}}} in the uri is not filled in by this runner. "
+            f"Use {', '.join(PSEUDO)}."
+        )
+    return _PSEUDO.sub(lambda match: PSEUDO[match.group(1)], uri)
 
 
 def _timeout(entry: dict[str, Any], where: str) -> float:

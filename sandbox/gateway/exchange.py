@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 Headers = tuple[tuple[str, str], ...]
@@ -79,6 +81,14 @@ class Request:
     def text(self) -> str:
         """The body as text; without binary media types API Gateway reads every body as UTF-8."""
         return self.body.decode("utf-8", "replace")
+
+    @cached_property
+    def document(self) -> Any:
+        """The body as parsed JSON.
+
+        :raises ValueError: it is not JSON.
+        """
+        return json.loads(self.text)
 
 
 @dataclass(frozen=True)

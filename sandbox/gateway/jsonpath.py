@@ -33,7 +33,7 @@ def find(path: str, document: object) -> Any:
     return value
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _steps(path: str) -> tuple[str | int, ...] | None:
     if not path.startswith("$"):
         raise PathError(f"The JSONPath {path!r} does not begin with $. Write it as '$.field'.")

@@ -19,7 +19,7 @@ def request_body(integration: Integration, scope: Scope) -> bytes:
     """
     template = integration.templates.get(scope.request.media_type)
     if template is not None:
-        return scope.render(template, scope.request.text).encode()
+        return scope.render(template, scope.request.text).encode("utf-8", "replace")
     if integration.passthrough == "never" or (integration.passthrough == "when_no_templates" and integration.templates):
         raise Fault(Kind.UNSUPPORTED_MEDIA_TYPE)
     return scope.request.body

@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-
 
 from __future__ import annotations
 
-import json
-
 from jsonschema.exceptions import ValidationError
 
 from sandbox.gateway.document import Method
@@ -28,7 +26,7 @@ def check(method: Method, request: Request) -> None:
     if model is None:
         return
     try:
-        document = json.loads(request.text)
+        document = request.document
     except ValueError as error:
         raise Fault(Kind.BAD_REQUEST_BODY, detail=f"[the body is not JSON: {error}]") from None
     if problems := sorted(_text(error) for error in model.iter_errors(document)):

@@ -92,8 +92,12 @@ class Util:
         return unquote_plus(_text(text))
 
     def base64Encode(self, text: object) -> str:  # noqa: N802
-        """Encode the text as UTF-8, then as base64; a map or list becomes JSON first."""
-        return base64.b64encode(_text(text).encode()).decode()
+        """Encode the text as UTF-8, then as base64; half a surrogate pair becomes ``?``, as in Java.
+
+        A map or a list becomes JSON first. API Gateway would write a Java map's own text there; templates that are
+        right on both ask ``$input.json`` for it.
+        """
+        return base64.b64encode(_text(text).encode("utf-8", "replace")).decode()
 
     def base64Decode(self, text: object) -> str:  # noqa: N802
         """Decode base64 of UTF-8 text."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from jsonschema import Draft4Validator
 
 from include import contracts
 from sandbox.gateway.__main__ import DOCUMENT
-from sandbox.gateway.document import load
+from sandbox.gateway.document import DocumentError, load, read
+from sandbox.gateway.faults import Fault, Kind
 from sandbox.gateway.router import Router
 from sandbox.gateway.stages import Stages
 
@@ -20,7 +23,17 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 CONTENT: dict[str, Any] = yaml.safe_load(TEXT)
 ANY = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
-VARIABLES = {"restProxy", "topicPrefix", "vpcLinkId"}
+VARIABLES = {"restProxy", "topicPrefix", "vpcLinkId", "kinesisRole"}
+KINESIS = {
+    ("/streams", "get"): "ListStreams",
+    ("/streams/{stream-name}", "get"): "DescribeStream",
+    ("/streams/{stream-name}", "post"): "CreateStream",
+    ("/streams/{stream-name}", "delete"): "DeleteStream",
+    ("/streams/{stream-name}/record", "put"): "PutRecord",
+    ("/streams/{stream-name}/records", "get"): "GetRecords",
+    ("/streams/{stream-name}/records", "put"): "PutRecords",
+    ("/streams/{stream-name}/sharditerator", "get"): "GetShardIterator",
+}
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
@@ -98,11 +111,28 @@ class TestOperations:
     @each_operation
     def test_the_integration_is_whole(self, path: str, verb: str, operation: dict[str, Any]) -> None:
         integration = operation[INTEGRATION]
-        assert integration["type"] in {"http_proxy", "http"}
-        assert integration["connectionType"] == "VPC_LINK"
-        assert integration["connectionId"] == "${stageVariables.vpcLinkId}"
         assert integration["timeoutInMillis"] == 29_000
         assert "default" in integration["responses"]
+        if path.startswith("/streams"):
+            assert (integration["type"], integration["httpMethod"]) == ("aws", "POST")
+            assert integration["uri"].rpartition("/")[2] == KINESIS[path, verb]
+            assert integration["credentials"].endswith(":role/${stageVariables.kinesisRole}")
+            assert list(integration["requestTemplates"]) == ["application/json"]
+        else:
+            assert integration["type"] in {"http_proxy", "http"}
+            assert integration["connectionType"] == "VPC_LINK"
+            assert integration["connectionId"] == "${stageVariables.vpcLinkId}"
+
+    def test_all_routes_of_kinesis_are_there(self) -> None:
+        assert {(path, verb) for path, verb, _ in OPERATIONS if path.startswith("/streams")} == set(KINESIS)
+
+    @pytest.mark.parametrize("route", KINESIS, ids=" ".join)
+    @pytest.mark.parametrize("status", [201, 302, 400, 403, 404, 429, 500, 503])
+    def test_no_answer_of_kinesis_but_200_becomes_200(self, route: tuple[str, str], status: int) -> None:
+        responses = CONTENT["paths"][route[0]][route[1]][INTEGRATION]["responses"]
+        chosen = next((entry for key, entry in responses.items() if re.fullmatch(key, str(status))), None)
+        assert (chosen or responses["default"])["statusCode"] == (str(status) if chosen else "502")
+        assert "responseTemplates" not in (chosen or responses["default"]), "the error passes as Kinesis wrote it"
 
     @each_operation
     def test_every_status_that_a_mapping_gives_is_a_method_response(
@@ -146,7 +176,8 @@ class TestRunner:
         api = load(DOCUMENT)
         assert api.title == "pinflow"
         assert {name for method in api.methods for name in method.integration.stage_variables} == VARIABLES - {
-            "vpcLinkId"
+            "vpcLinkId",
+            "kinesisRole",
         }
         assert Stages.of(("dev",), {"restProxy": "h:1", "topicPrefix": "p"}, api).names == {"dev"}
 
@@ -161,7 +192,42 @@ class TestRunner:
             ("POST", "/pin", "/pin"),
             ("POST", "/pin/", "/pin"),
             ("POST", "/send_data", "/send_data"),
+            ("GET", "/streams", "/streams"),
+            ("GET", "/streams/", "/streams"),
+            ("PUT", "/streams/s/records/", "/streams/{stream-name}/records"),
+            ("PUT", "/streams/s/record", "/streams/{stream-name}/record"),
+            ("POST", "/streams/record", "/streams/{stream-name}"),
+            ("GET", "/streams/s/sharditerator", "/streams/{stream-name}/sharditerator"),
+            ("PUT", "/kinesis/streams/s/record", "/{proxy+}"),
         ],
     )
     def test_routes(self, verb: str, path: str, resource: str) -> None:
         assert Router(load(DOCUMENT)).match(verb, path)[0].path == resource
+
+    @pytest.mark.parametrize(("verb", "path"), [("PATCH", "/streams"), ("PUT", "/streams/record"), ("PUT", "/streams")])
+    def test_a_resource_of_kinesis_never_falls_through_to_the_proxy(self, verb: str, path: str) -> None:
+        with pytest.raises(Fault) as caught:
+            Router(load(DOCUMENT)).match(verb, path)
+        assert caught.value.kind is Kind.MISSING_AUTHENTICATION_TOKEN
+
+    def test_the_pseudo_parameters_are_filled_in(self) -> None:
+        method = Router(load(DOCUMENT)).match("GET", "/streams")[0]
+        assert method.integration.uri == "arn:aws:apigateway:us-east-1:kinesis:action/ListStreams"
+        assert set(re.findall(r"\$\{(AWS::\w+)\}", TEXT)) == {"AWS::Region", "AWS::AccountId"}
+
+    def test_another_placeholder_is_refused(self, tmp_path: Path) -> None:
+        changed = tmp_path / "gateway.yaml"
+        changed.write_text(TEXT.replace("${AWS::Region}", "${AWS::StackName}"))
+        with pytest.raises(DocumentError, match=r"\$\{AWS::StackName\} in the uri is not filled in"):
+            load(changed)
+
+    @pytest.mark.parametrize("route", KINESIS, ids=" ".join)
+    def test_a_template_that_lost_its_signs_is_refused_with_its_place(self, route: tuple[str, str]) -> None:
+        broken = copy.deepcopy(CONTENT)
+        integration = broken["paths"][route[0]][route[1]][INTEGRATION]
+        template = integration["requestTemplates"]["application/json"]
+        integration["requestTemplates"]["application/json"] = template.replace("$", "")
+        with pytest.raises(DocumentError) as caught:
+            read(broken)
+        assert str(caught.value).startswith(f"{route[1].upper()} {route[0]}, requestTemplates application/json, line ")
+        assert "the template has lost its $ signs" in str(caught.value)

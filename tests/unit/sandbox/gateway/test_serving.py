@@ -119,8 +119,8 @@ class TestPart:
         assert command.env["PYTHONPATH"] == str(ROOT)
         assert command.env["AWS_ENDPOINT_URL"] == "http://127.0.0.1:2"
 
-    def test_needs_the_rest_proxy(self) -> None:
-        assert (PART.name, PART.requires, PART.stands_for) == ("gateway", ("rest-proxy",), "API Gateway")
+    def test_needs_both_back_ends(self) -> None:
+        assert (PART.name, PART.requires, PART.stands_for) == ("gateway", ("rest-proxy", "kinesis"), "API Gateway")
 
     def test_a_dead_server_is_told(self) -> None:
         assert str(PART.check(FakeContext(free_port()))).startswith("no answer: ")  # type: ignore[arg-type]
