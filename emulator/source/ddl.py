@@ -19,7 +19,7 @@ def ddl(name: str) -> str:
     statements = [
         _tidy(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect))) for table in TABLES.values()
     ]
-    head = f"-- The source tables for {name}. Made from emulator/source/tables.py; a test sees that they agree.\n"
+    head = f"-- The source tables for {name}. Made from emulator/source/tables.py, and a test sees that they agree.\n"
     return head + "\n".join(statements)
 
 

@@ -1,4 +1,4 @@
--- The source tables for mysql. Made from emulator/source/tables.py; a test sees that they agree.
+-- The source tables for mysql. Made from emulator/source/tables.py, and a test sees that they agree.
 CREATE TABLE IF NOT EXISTS pinterest_data (
     `index` INTEGER NOT NULL,
     unique_id MEDIUMTEXT,
