@@ -1,4 +1,4 @@
-"""The document's templates of Kinesis: what each makes of a request, and that a row is the same JSON on both put routes."""
+"""The document's templates of Kinesis: what each makes of a request; a row is the same JSON on both put routes."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class TestStreams:
 
     def test_a_shard_count_cannot_bring_in_another_stream(self) -> None:
         method, made = request("POST", "/streams/s", {"ShardCount": '1,"StreamName":"other"'})
-        with pytest.raises(ValueError, match="Expecting|Invalid|Illegal"):
+        with pytest.raises(ValueError, match=r"Expecting|Invalid"):
             json.loads(request_body(method.integration, Scope(made)))
 
     def test_a_name_cannot_bring_in_arguments(self) -> None:
-        assert mapped("GET", '/streams/a%22%2C%22Limit%22%3A%221') == {"StreamName": 'a","Limit":"1'}
+        assert mapped("GET", "/streams/a%22%2C%22Limit%22%3A%221") == {"StreamName": 'a","Limit":"1'}
 
 
 class TestReading:
@@ -111,7 +111,9 @@ class TestReading:
 
 
 class TestData:
-    @pytest.mark.parametrize("given", [ROW, json.dumps(ROW), json.dumps(ROW, indent=1)], ids=["object", "text", "blanks"])
+    @pytest.mark.parametrize(
+        "given", [ROW, json.dumps(ROW), json.dumps(ROW, indent=1)], ids=["object", "text", "blanks"]
+    )
     def test_a_row_is_the_same_json_on_both_routes(self, given: Any) -> None:
         assert json.loads(one(given)) == ROW
         assert many(given, given) == [one(given)] * 2
