@@ -73,7 +73,7 @@ with DAG(
     },
 ):
 
-    @task
+    @task(multiple_outputs=True)
     def interval() -> Batch:
         """Fix the record times of this run for all tasks after this one."""
         from pinflow.intervals import of_run
