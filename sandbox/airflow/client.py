@@ -51,7 +51,7 @@ class AirflowClient:
                 self._http.headers["Authorization"] = f"Bearer {token}"
                 self._token_until = time.monotonic() + 1800
             answer = self._http.request(method, f"/api/v2{path}", json=body, params=params)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError) as error:  # the last two: no Airflow answers there
             raise AirflowError(
                 f"Airflow does not answer ({error}). Look at ./pinflow status, then ./pinflow up."
             ) from error
