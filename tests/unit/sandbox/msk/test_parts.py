@@ -61,7 +61,8 @@ class TestStore:
                 document["tags"]["arn"] = {}
                 raise RuntimeError
 
-        pytest.raises(RuntimeError, fail)
+        with pytest.raises(RuntimeError):
+            fail()
         assert not (tmp_path / "s.json").exists()
         with store.look() as document:
             assert document["tags"] == {}

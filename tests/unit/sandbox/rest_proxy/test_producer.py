@@ -41,7 +41,12 @@ def stored(brokers: str, topic: str, partition: int) -> list[bytes | None]:
 class TestSend:
     def test_outcomes_stand_where_the_records_stood(self, brokers: str, producer: RecordProducer) -> None:
         refused = RecordError(400, "no")
-        records = [Outgoing(b"a", None, 0), refused, Outgoing(b"b", None, 1), Outgoing(b"c", None, 0)]
+        records: list[Outgoing | RecordError] = [
+            Outgoing(b"a", None, 0),
+            refused,
+            Outgoing(b"b", None, 1),
+            Outgoing(b"c", None, 0),
+        ]
         outcomes = asyncio.run(producer.send("places", records))
         assert [outcome if isinstance(outcome, RecordError) else outcome[:2] for outcome in outcomes] == [
             (0, 0),
