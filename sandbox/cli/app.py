@@ -51,7 +51,7 @@ def show_help(context: typer.Context) -> None:
 def main() -> None:
     """Run the command; errors that a user can mend are shown without a trace."""
     try:
-        app()
+        app(prog_name="./pinflow")
     except EXPECTED as error:
         progress.print(Text.assemble(("error", "red"), f" {error}"), soft_wrap=True)
         sys.exit(1)

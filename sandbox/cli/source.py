@@ -72,11 +72,11 @@ def show(url: Url = None, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    for name, value in found.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            output.print(table(name, value))
-        else:
-            output.print(f"{name}: {value}")
+    rows = found.pop("rows")
+    for name, values in found.items():
+        output.print(table(name, [{"": key, "value": value} for key, value in (values or {}).items()]))
+    for name, first in rows.items():
+        output.print(table(f"{name}, the first rows", first))
 
 
 @app.command()
