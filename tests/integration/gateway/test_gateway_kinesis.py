@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -245,10 +247,8 @@ class TestGet:
         ]
         headers = {"Shard-Iterator": iterator}
         answer = requests.get(f"{base}/streams/{name}/records", headers=headers, timeout=30).json()
-        expected = [{**record, "Data": record["Data"]} for record in stored(kinesis, name)]
-        assert [record["SequenceNumber"] for record in answer["Records"]] == [
-            record["SequenceNumber"] for record in expected
-        ]
+        written = [record["SequenceNumber"] for record in stored(kinesis, name)]
+        assert [record["SequenceNumber"] for record in answer["Records"]] == written
         assert [record["PartitionKey"] for record in answer["Records"]] == ["k0", "k1"]
         assert answer["NextShardIterator"]
 
@@ -268,9 +268,6 @@ class TestGet:
 
 class TestBackEndDown:
     def test_it_is_told_and_heals(self, base: str, kinesis: Any, stream: str, platform: Platform) -> None:
-        import os
-        import signal
-
         os.kill(platform.leader("kinesis"), signal.SIGKILL)
         down = put(base, stream, [{"a": 1}])
         assert (down.status_code, down.json()) == (504, {"message": "Network error communicating with endpoint"})
