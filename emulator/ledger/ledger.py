@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, inse
 
 from emulator.ledger.records import Attempt, Earlier, Outcome, Path, Result, State
 from emulator.ledger.tables import entries, intents, metadata, runs
+from emulator.source.database import make_tables
 
 FETCH = 5_000
 REASON_MOST = 1_000
@@ -32,7 +33,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        metadata.create_all(engine)
+        make_tables(metadata, engine)
         self._insert = _insert_text(engine)
 
     def begin(self, run_id: str, *, target: str, mode: str, seed: int) -> Earlier:

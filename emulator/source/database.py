@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from emulator.exceptions import SourceUnavailable
@@ -17,7 +17,7 @@ DRIVERS = {
     "postgres": "postgresql+psycopg2",
     "postgresql": "postgresql+psycopg2",
 }
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "cache_size=-65536", "temp_store=MEMORY")
+PRAGMAS = ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536", "temp_store=MEMORY")
 FORMS = "sqlite:////folder/source.db, mysql://user:password@host/database or postgresql://user:password@host/database"
 
 
@@ -61,6 +61,14 @@ def reach(made: Engine) -> None:
             f"The source database {_shown(made.url)} can't be opened: {cause}. "
             "Check that it runs, the address and the login."
         ) from error
+
+
+def make_tables(metadata: MetaData, made: Engine) -> None:
+    """Make the tables that are missing; another process may be doing the same."""
+    try:
+        metadata.create_all(made)
+    except SQLAlchemyError:
+        metadata.create_all(made)
 
 
 def _parse(url: str | URL) -> URL:

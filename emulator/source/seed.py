@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 
 from emulator.exceptions import OptionsError, SourceNotEmpty
-from emulator.source.database import engine, reach
+from emulator.source.database import engine, make_tables, reach
 from emulator.source.generate import VERSION, generate
 from emulator.source.tables import TABLES, metadata, origin
 
@@ -70,7 +70,7 @@ def seed(
 
 def _seed(database: Engine, posts: int, seed: int, report: Progress | None, replace: bool, chunk: int) -> Seeded:
     reach(database)
-    metadata.create_all(database)
+    make_tables(metadata, database)
     with database.begin() as connection:
         if _is_there(connection, posts, seed):
             return Seeded(posts, seed, written=False)

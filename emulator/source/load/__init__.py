@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from emulator.exceptions import SourceFileError
-from emulator.source.database import engine, reach
+from emulator.source.database import engine, make_tables, reach
 from emulator.source.load.check import FileReader, Problems, agree
 from emulator.source.seed import Progress, clear, sign, write
 from emulator.source.tables import TABLES, metadata
@@ -55,7 +55,7 @@ def load(
     database = engine(url)
     try:
         reach(database)
-        metadata.create_all(database)
+        make_tables(metadata, database)
         with database.begin() as connection:
             clear(connection, replace)
             _write(connection, readers, posts, on_progress)

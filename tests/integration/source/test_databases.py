@@ -74,24 +74,25 @@ class TestSeed:
 class TestLoad:
     ROWS: tuple[dict[str, Any], ...] = (
         {
-            "index": 0, "unique_id": "u", "title": "\U0001f469\u200d\U0001f3a8 \\ 'a' \"b\" | \u2026\u00a0", "description": "x" * 70_000,
+            "index": 0, "unique_id": "u", "title": "\U0001f469\u200d\U0001f3a8 \\ 'a' \"b\" | \u2026\u00a0",
+            "description": "x" * 70_000,
             "poster_name": "p" * 268, "follower_count": "12.3k", "tag_list": "", "is_image_or_video": None,
             "image_src": "i", "downloaded": None, "save_location": " s ", "category": "art\r\nb",
         },
-        {"ind": 0, "timestamp": "2020-08-28T03:52:47.123456Z", "latitude": 51.5073511, "longitude": -0.1, "country": "Åland"},
+        {"ind": 0, "timestamp": "2020-08-28T03:52:47.123456Z", "latitude": 51.5073511, "longitude": -0.1,
+         "country": "Åland"},
         {"ind": 0, "first_name": "\u65e5\u672c", "last_name": None, "age": 20, "date_joined": "2015:10:24 11:23:51"},
     )  # fmt: skip
 
     def load(self, database: str, folder: Path, rows: tuple[dict[str, Any], ...], replace: bool = True) -> None:
-        paths = [folder / f"{name}.jsonl" for name in TABLES]
-        for path, row in zip(paths, rows, strict=True):
+        paths = {name: folder / f"{name}.jsonl" for name in TABLES}
+        for path, row in zip(paths.values(), rows, strict=True):
             path.write_text(json.dumps(row), encoding="utf-8")
-        commands.load(database, *paths, replace=replace)
+        commands.load(database, paths["pin"], paths["geo"], paths["user"], replace)
 
     def test_every_digit_and_sign_is_kept(self, database: str, connected: Engine, tmp_path: Path) -> None:
         self.load(database, tmp_path, self.ROWS)
-        pin, geo, user = self.ROWS
-        assert stored(connected, "pin") == [tuple(pin.values())]
+        assert stored(connected, "pin") == [tuple(self.ROWS[0].values())]
         moment = datetime.fromisoformat("2020-08-28 03:52:47.123456")
         assert stored(connected, "geo") == [(0, moment, 51.5073511, -0.1, "Åland")]
         joined = datetime.fromisoformat("2015-10-24 11:23:51")
