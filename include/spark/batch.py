@@ -43,12 +43,17 @@ class Parameters:
         """
         if missing := [name for name in NAMES if not texts.get(name, "").strip()]:
             raise ValueError(
-                f"The parameter {missing[0]} is missing. A run must know {', '.join(NAMES)}. Set it in the task's parameters."
+                f"The parameter {missing[0]} is missing. A run must know {', '.join(NAMES)}. "
+                "Set it in the task's parameters."
             )
         if texts["table"] not in TABLES:
-            raise ValueError(f"There is no table {texts['table']!r}. A run cleans one topic. Use one of {', '.join(TABLES)}.")
+            raise ValueError(
+                f"There is no table {texts['table']!r}. A run cleans one topic. Use one of {', '.join(TABLES)}."
+            )
         if not re.fullmatch(r"[A-Za-z_]\w*", texts["catalog"]):
-            raise ValueError(f"The catalog {texts['catalog']!r} is not a plain name. It is part of SQL. Use letters, digits, _.")
+            raise ValueError(
+                f"The catalog {texts['catalog']!r} is not a plain name. It is part of SQL. Use letters, digits, _."
+            )
         interval = Interval.parse(texts["interval_start"], texts["interval_end"])
         return cls(interval=interval, **{name: texts[name] for name in NAMES if not name.startswith("interval")})
 

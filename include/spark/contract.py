@@ -33,9 +33,9 @@ DETAIL_LENGTH = 300
 def examine(frame: DataFrame, table: str, *, unwrap: bool = False) -> DataFrame:
     """Judge and clean each record of a topic.
 
-    Every row stays, and every column but a former ``document`` or ``fields``. Added are the clean columns of the table,
-    ``reason`` (null where the record keeps the contract), ``detail`` (what is wrong), ``follower_warning`` (boolean) and
-    ``extra_fields`` (int, the fields nobody knows).
+    Every row stays, and every column but a former ``document`` or ``fields``. Added are the clean columns of the
+    table, ``reason`` (null where the record keeps the contract), ``detail`` (what is wrong), ``follower_warning``
+    (boolean) and ``extra_fields`` (int, the fields nobody knows).
 
     :param frame: a frame with the text column ``raw``, from any reader.
     :param table: ``pin``, ``geo`` or ``user``.
@@ -43,7 +43,7 @@ def examine(frame: DataFrame, table: str, *, unwrap: bool = False) -> DataFrame:
     """
     cleaned = clean(with_fields(frame, unwrap=unwrap), table)
     if "follower_warning" not in cleaned.columns:
-        cleaned = cleaned.withColumn("follower_warning", F.lit(value=False))
+        cleaned = cleaned.withColumn("follower_warning", F.lit(False))
     verdict = _verdict(table)
     judged = cleaned.withColumns({"verdict": verdict, "extra_fields": F.coalesce(_extra_fields(table), F.lit(0))})
     reason, detail = F.col("verdict")["reason"], F.substring(F.col("verdict")["detail"], 1, DETAIL_LENGTH)
@@ -73,14 +73,12 @@ def _verdict(table: str) -> Column:
         "bad_key": (F.col("ind").isNull(), _shown("the key", field(*KEYS))),
         **_value_checks(table),
     }
-    verdict: Column | None = None
-    for reason in REASONS:
-        if reason in checks:
-            broken, detail = checks[reason]
-            found = F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
-            verdict = F.when(broken, found) if verdict is None else verdict.when(broken, found)
-    assert verdict is not None
-    return verdict
+    ordered = [(reason, *checks[reason]) for reason in REASONS if reason in checks]
+    return F.coalesce(*(_found(reason, broken, detail) for reason, broken, detail in ordered))
+
+
+def _found(reason: str, broken: Column, detail: Column) -> Column:
+    return F.when(broken, F.struct(F.lit(reason).alias("reason"), detail.alias("detail")))
 
 
 def _value_checks(table: str) -> dict[str, tuple[Column, Column]]:
@@ -94,13 +92,13 @@ def _value_checks(table: str) -> dict[str, tuple[Column, Column]]:
         )
     if table == "user":
         unread = F.col("age").isNull() & field("age").isNotNull()
-        checks["bad_age"] = (unread | F.coalesce(F.col("age") > OLDEST_AGE, F.lit(value=False)), _shown("age", field("age")))
+        checks["bad_age"] = (unread | F.coalesce(F.col("age") > OLDEST_AGE, F.lit(False)), _shown("age", field("age")))
     return checks
 
 
 def _outside(name: str, limit: int) -> Column:
     text, number = field(name), decimal_number(field(name))
-    return text.isNotNull() & ~F.coalesce(F.abs(number) <= limit, F.lit(value=False))
+    return text.isNotNull() & ~F.coalesce(F.abs(number) <= limit, F.lit(False))
 
 
 def _required(table: str) -> list[str]:

@@ -30,7 +30,9 @@ class Interval:
 
     def folders(self) -> list[str]:
         """The hour folders below a topic's folder, one glob a day: ``year=2022/month=03/day=01/hour={05,06}``."""
-        return [f"{day}/hour={{{','.join(f'{hour:%H}' for hour in hours)}}}" for day, hours in groupby(self._hours(), _day)]
+        return [
+            f"{day}/hour={{{','.join(f'{hour:%H}' for hour in hours)}}}" for day, hours in groupby(self._hours(), _day)
+        ]
 
     def predicate(self, column: str) -> str:
         """The SQL condition that a timestamp column lies in the interval, whatever the session's time zone."""

@@ -36,5 +36,5 @@ def clear(spark: SparkSession, name: str, table: str, interval: Interval) -> Non
 
 
 def condition(table: str, interval: Interval) -> str:
-    """The SQL condition for one table's lines of an interval. It names the partition, so writers of others do not meet."""
+    """The SQL condition for one table's lines of an interval; it names the partition, so other tables do not meet."""
     return f"table_name = '{table}' AND {interval.predicate('kafka_timestamp')}"

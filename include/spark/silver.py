@@ -15,8 +15,8 @@ _ORDER = ("kafka_offset", "kafka_timestamp", "kafka_partition")
 def latest(clean: DataFrame, table: str) -> DataFrame:
     """One row a post: the one that arrived last, by offset, then time, then partition.
 
-    A row without offset counts as older than any with one. Rows that tie in all of this are ordered by their content, so
-    that the same input always gives the same row.
+    A row without offset counts as older than any with one. Rows that tie in all of this are ordered by their content,
+    so that the same input always gives the same row.
     """
     content = F.to_json(F.struct(*schemas.SILVER[table].names))
     order = [*(F.col(name).desc_nulls_last() for name in _ORDER), content.desc()]
@@ -48,6 +48,7 @@ def conflicting(table: str) -> Column:
 def _newer() -> str:
     lowest = {"kafka_offset": "-1L", "kafka_timestamp": "TIMESTAMP'0001-01-01 00:00:00Z'", "kafka_partition": "-1"}
     arrived, kept = (
-        ", ".join(f"coalesce({alias}.{name}, {lowest[name]}) AS {name}" for name in _ORDER) for alias in ("arrived", "kept")
+        ", ".join(f"coalesce({alias}.{name}, {lowest[name]}) AS {name}" for name in _ORDER)
+        for alias in ("arrived", "kept")
     )
     return f"struct({arrived}) > struct({kept})"

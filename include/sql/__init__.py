@@ -83,14 +83,19 @@ def statement(query: Query, catalog: str, values: Mapping[str, str | None] | Non
     :raises SqlError: the catalog is no plain name, a value is no moment, or the query has no such parameter.
     """
     if not _IDENTIFIER.fullmatch(catalog):
-        raise SqlError(f"The catalog {catalog!r} is not a plain name. It is part of a statement. Use letters, digits, _.")
+        raise SqlError(
+            f"The catalog {catalog!r} is not a plain name. It is part of a statement. Use letters, digits, _."
+        )
     if unknown := sorted(set(values or {}) - set(query.parameters)):
-        raise SqlError(f"The query {query.name} has no parameter {unknown[0]!r}. It takes {query.parameters}. Leave it out.")
+        raise SqlError(
+            f"The query {query.name} has no parameter {unknown[0]!r}. It takes {query.parameters}. Leave it out."
+        )
     text = query.text
     for parameter in query.parameters:
         literal = moment((values or {}).get(parameter))
         text = re.sub(rf"(?<![:\w]):{parameter}\b", f"'{literal}'", text)
-    return f"CREATE OR REPLACE TABLE {catalog}.gold.{query.name}\nUSING DELTA\nCOMMENT '{_quoted(query.title)}'\nAS\n{text}"
+    table = f"CREATE OR REPLACE TABLE {catalog}.gold.{query.name}"
+    return f"{table}\nUSING DELTA\nCOMMENT '{_quoted(query.title)}'\nAS\n{text}"
 
 
 def moment(value: str | None) -> str:
@@ -128,7 +133,7 @@ def _read(path: Path, required: str) -> Query:
     return Query(
         name=path.stem,
         title=comments[0],
-        text="\n".join(lines[count:]).strip().removesuffix(";"),
+        text="\n".join(lines[count:]).strip().removesuffix(";").rstrip(),
         order_by=settings.get("order by", ""),
         parameters=tuple(re.findall(r"\w+", settings.get("parameters", ""))),
         severity=Severity(settings["severity"]) if "severity" in settings else None,

@@ -1,7 +1,8 @@
 """A second calculation of what the batch pipeline must give: plain Python, written from the domain reference alone.
 
 It shares no line with ``include``: tests compare the two. Slow and simple on purpose.
-``clean(table, records)`` turns landed lines into rows and quarantine; ``gold.<stem>(pins, geos, users, as_of)`` answers a query.
+``clean(table, records)`` turns landed lines into rows and quarantine; ``gold.<stem>(pins, geos, users, as_of)`` answers
+a query.
 """
 
 from __future__ import annotations

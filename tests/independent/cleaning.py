@@ -76,9 +76,7 @@ def landed_record(line: str, *, folder_hour: datetime | None = None) -> Record:
         value = None
     if not isinstance(value, dict):
         return Record(line, None, None, fallback)
-    return Record(
-        line, value.get("kafka_partition"), value.get("kafka_offset"), value.get("kafka_timestamp", fallback)
-    )
+    return Record(line, value.get("kafka_partition"), value.get("kafka_offset"), value.get("kafka_timestamp", fallback))
 
 
 def clean(table: str, records: Iterable[Record]) -> Outcome:

@@ -1,7 +1,7 @@
 """The ten questions answered with dictionaries and loops.
 
-Each takes the clean rows of the three tables (dictionaries by column, one a post; times aware and in UTC) and gives a list
-of dictionaries in the result's order. ``as_of`` matters to the last question only.
+Each takes the clean rows of the three tables (dictionaries by column, one a post; times aware and in UTC) and gives a
+list of dictionaries in the result's order. ``as_of`` matters to the last question only.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def most_popular_category_by_year(pins: Rows, geos: Rows, users: Rows, as_of: da
     return _popular(_joined(pins, geos), "post_year", year)
 
 
-def most_popular_category_by_age_group(
-    pins: Rows, geos: Rows, users: Rows, as_of: datetime | None = None
-) -> list[Row]:
+def most_popular_category_by_age_group(pins: Rows, geos: Rows, users: Rows, as_of: datetime | None = None) -> list[Row]:
     """Posts by age group and category."""
     return _popular(_joined(pins, users), "age_group", lambda post: age_group(post["age"]))
 

@@ -1,4 +1,4 @@
-"""One Spark Connect server for the whole session, as the workspace has one: what passes here needs no more than Connect."""
+"""One Spark Connect server for the whole session, as the workspace has one: what passes needs no more than Connect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def spark_url(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator
     port = _free_port()
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            _command(folder, port, s3_url), cwd=folder, env=_environment(), stdout=log, stderr=log, start_new_session=True
+            _command(folder, port, s3_url),
+            cwd=folder,
+            env=_environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         _wait(lambda: _listens(port), process, folder / "server.log")

@@ -108,7 +108,9 @@ class Dirt:
             title=pick(["A", "No Title Data Available", " ", "Untitled", "with \n newline", None, '"quoted" \\ 😀']),
             description=pick(["Art.", "Untitled", "No description available Story format", "", "real… \u00a0"]),
             poster_name=pick(["Ann", "Bob | Bee", "User Info Error", "\u00a0"]),
-            follower_count=pick(["0", "437", "12.3k", "2M", "1.25M", "1,234", "User Info Error", "abc", "1.5", "9B", None]),
+            follower_count=pick(
+                ["0", "437", "12.3k", "2M", "1.25M", "1,234", "User Info Error", "abc", "1.5", "9B", None]
+            ),
             tag_list=pick(["a,b", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"]),
             image_src=pick(["https://images.example/b.png", "Image src error.", "Image src error"]),
             category=pick(CATEGORIES),

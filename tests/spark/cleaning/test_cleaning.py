@@ -116,7 +116,16 @@ class TestPin:
 
     @pytest.mark.parametrize(
         ("count", "expected"),
-        [("abc", True), ("1.5", True), ("-3", True), ("9B", True), ("User Info Error", False), ("", False), (None, False), ("0", False)],
+        [
+            ("abc", True),
+            ("1.5", True),
+            ("-3", True),
+            ("9B", True),
+            ("User Info Error", False),
+            ("", False),
+            (None, False),
+            ("0", False),
+        ],
     )
     def test_unread_follower_count_is_warned_of(self, spark: Any, count: str | None, expected: bool) -> None:
         frame = spark.createDataFrame([(json.dumps(pin(follower_count=count)),)], "raw string")

@@ -43,7 +43,7 @@ CASES = [
     Case("key idx", "pin", {**without(pin(), "index"), "idx": 5}, None),
     Case("key ind", "pin", {**without(pin(), "index"), "ind": 5}, None),
     Case("extra field", "pin", pin(role="admin"), None),
-    Case("all null but the key", "pin", {name: None for name in pin()} | {"index": 1}, None),
+    Case("all null but the key", "pin", dict.fromkeys(pin()) | {"index": 1}, None),
     Case("text", "pin", "hello", "not_json"),
     Case("cut off", "pin", json.dumps(pin())[:-1], "not_json"),
     Case("two objects", "pin", json.dumps(pin()) + json.dumps(pin()), "not_json"),
@@ -57,7 +57,9 @@ CASES = [
     Case("user row", "pin", user(), "wrong_topic", "user"),
     Case("geo row", "pin", geo(), "wrong_topic", "geo"),
     Case("pin and user at once", "pin", {**pin(), **user()}, None),
-    Case("console test record", "pin", {"index": 1, "name": "x", "age": 30, "role": "y"}, "missing_fields", "unique_id"),
+    Case(
+        "console test record", "pin", {"index": 1, "name": "x", "age": 30, "role": "y"}, "missing_fields", "unique_id"
+    ),
     Case("empty object", "pin", {}, "missing_fields", "category"),
     Case("one field gone", "pin", without(pin(), "category", "title"), "missing_fields", "title, category"),
     Case("no key", "pin", without(pin(), "index"), "missing_key"),
@@ -117,7 +119,9 @@ def judged(spark: Any) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for table in ("pin", "geo", "user"):
         cases = [case for case in CASES if case.table == table]
-        frame = spark.createDataFrame([(number, case.raw) for number, case in enumerate(cases)], "number int, raw string")
+        frame = spark.createDataFrame(
+            [(number, case.raw) for number, case in enumerate(cases)], "number int, raw string"
+        )
         columns = ("number", "reason", "detail", "extra_fields", "follower_warning", "raw")
         for row in rows(contract.examine(frame, table).select(*columns)):
             found[cases[row["number"]].title] = row
