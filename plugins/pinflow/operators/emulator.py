@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Sequence
@@ -68,7 +69,8 @@ class EmulatorRunOperator(BaseOperator):
     """Let people post, and return the ledger's summary.
 
     The ledger's run id comes from the DAG run and the task, so a retry goes on with the same run: what was accepted is
-    not posted again. Killing the task stops it cleanly: what is under way is brought to an end and written down.
+    not posted again, nor is it after a clear; a new DAG run posts anew. Killing the task stops it cleanly: what is under
+    way is brought to an end and written down.
 
     :param posts: how many random posts, or ``all``: each row once. (templated)
     :param target: ``batch``, or ``console`` to print only. (templated)
@@ -184,6 +186,7 @@ class EmulatorRunOperator(BaseOperator):
                 days=_days(self.first_day, self.last_day),
                 batch_size=self.batch_size,
                 connections=self.connections,
+                run_id=ledger_run_id(context["ti"]),
             )
         except OptionsError as error:
             raise Rejected(
@@ -195,6 +198,12 @@ class EmulatorRunOperator(BaseOperator):
             "%d posts in %.0f s: %d records accepted, %d rejected, %d unknown, %d sent again",
             *(getattr(summary, name) for name in ("posts", "seconds", "accepted", "rejected", "unknown", "retried")),
         )
+
+
+def ledger_run_id(instance: Any) -> str:
+    """The ledger's run id of a task instance: the same for each of its tries, at most 64 characters."""
+    parts = (instance.dag_id, instance.run_id, instance.task_id, str(instance.map_index))
+    return f"airflow-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:40]}"
 
 
 def at_most_every[**P](seconds: float, call: Callable[P, object]) -> Callable[P, None]:

@@ -138,13 +138,15 @@ class ReconcileOperator(BaseOperator):
 def reconciliation_failed(findings: Sequence[Finding], interval: Interval) -> ReconciliationFailed:
     """The error for tables where something is wrong: a bounded list in the text, all of it in ``data``."""
     told = "; ".join(part for finding in findings for part in _told(finding))
-    foreign = any(finding.foreign for finding in findings)
-    hint = ' If other clients post too, trigger the run with {"foreign_records": "report"}.' if foreign else ""
+    hints = []
+    if any(finding.wrong for finding in findings):
+        hints.append("Look at the connector (./pinflow logs connect), then clear wait_for_landing and all after it.")
+    if any(finding.foreign for finding in findings):
+        hints.append('If other clients post too, trigger the run with {"foreign_records": "report"}.')
     return ReconciliationFailed(
         f"The tables do not hold what was accepted from {interval.start.isoformat()} to {interval.end.isoformat()}.",
         f"{told}.",
-        "Missing posts: look at the connector (./pinflow logs connect), then clear wait_for_landing and all after it."
-        + hint,
+        " ".join(hints),
         findings={finding.table: finding for finding in findings},
     )
 

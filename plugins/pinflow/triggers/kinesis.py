@@ -1,0 +1,54 @@
+"""Wait for Kinesis Data Streams in the triggerer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+
+from pinflow.hooks.kinesis import KinesisStreamsHook
+
+
+class KinesisStreamTrigger(AwsBaseWaiterTrigger):
+    """Fire when a stream is active or deleted, as the waiter says.
+
+    :param stream_name: the stream.
+    :param waiter_name: ``stream_active``, ``stream_available`` (one that is not there yet is waited for) or
+        ``stream_deleted``.
+    :param waiter_delay: seconds between two looks.
+    :param waiter_max_attempts: how many looks.
+    :param aws_conn_id: the AWS connection.
+    """
+
+    def __init__(
+        self,
+        stream_name: str,
+        waiter_name: str,
+        waiter_delay: int = 5,
+        waiter_max_attempts: int = 120,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            serialized_fields={"stream_name": stream_name, "waiter_name": waiter_name},
+            waiter_name=waiter_name,
+            waiter_args={"StreamName": stream_name},
+            failure_message=f"{waiter_name} was not reached by {stream_name}",
+            status_message="The stream is",
+            status_queries=["StreamDescriptionSummary.StreamStatus"],
+            return_key="stream_name",
+            return_value=stream_name,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+            aws_conn_id=aws_conn_id,
+            **kwargs,
+        )
+
+    def hook(self) -> KinesisStreamsHook:
+        """The client that the waiter runs on."""
+        return KinesisStreamsHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )
