@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -57,7 +58,10 @@ class KafkaPart:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        address = f"127.0.0.1:{context.port(self.name)}"
+        port = context.port(self.name)
+        address = f"127.0.0.1:{port}"
+        if not _listens(port):
+            return f"nothing listens on {address}"
         client = AdminClient({"bootstrap.servers": address, "broker.address.family": "v4", "log_level": 0})
         try:
             metadata = client.list_topics(timeout=METADATA_TIMEOUT)
@@ -120,6 +124,8 @@ def server_properties(port: int, controller_port: int, log: Path) -> dict[str, s
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
+        "broker.session.timeout.ms": "6000",  # a killed broker may come back only when its old session has ended
+        "broker.heartbeat.interval.ms": "1000",
         "log.retention.ms": "-1",
         "log.retention.bytes": "-1",
         "log.message.timestamp.type": "CreateTime",
@@ -162,6 +168,14 @@ def java(context: Context, folder: Path, heap: str, log4j2: Path) -> tuple[str, 
         "-Djava.net.preferIPv4Stack=true", "-Djava.awt.headless=true", f"-Djava.io.tmpdir={folder / 'tmp'}",
         f"-Dlog4j2.configurationFile={log4j2}", "-cp", context.jars("kafka"),
     )  # fmt: skip
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), METADATA_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
 
 
 def fresh_folder(path: Path) -> Path:

@@ -15,7 +15,7 @@ from tests.integration.connect.conftest import Landing, wait_until
 pytestmark = pytest.mark.integration
 START = int(datetime(2022, 3, 1, tzinfo=UTC).timestamp() * 1000)
 SIX_HOURS = 6 * 3_600_000
-STEADY = {"rotate.schedule.interval.ms": "300", "flush.size": "150", "s3.part.retries": "1"}
+STEADY = {"rotate.schedule.interval.ms": "300", "flush.size": "150", "s3.part.retries": "0"}
 
 
 def produce(landing: Landing, topic: str, count: int) -> None:
@@ -64,7 +64,7 @@ def retries(landing: Landing, platform: Platform) -> None:
 def test_worker_is_killed_in_the_middle_and_comes_back(landing: Landing, platform: Platform) -> None:
     topic = landing.topic(partitions=3)
     landing.connect([topic], STEADY)
-    for _ in range(3):
+    for _ in range(2):
         before = len(landing.objects())
         produce(landing, topic, 3000)
         wait_until(lambda least=before: len(landing.objects()) > least)  # type: ignore[misc]

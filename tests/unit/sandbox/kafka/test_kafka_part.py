@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 import subprocess
 from base64 import urlsafe_b64decode
@@ -140,11 +141,14 @@ class TestCommand:
         assert part.LOG4J2.is_file()
 
 
-def test_check_says_who_does_not_answer(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(part, "METADATA_TIMEOUT", 0.3)
-    problem = PART.check(home)
-    assert problem is not None
-    assert f"127.0.0.1:{home.port('kafka')}" in problem
+class TestCheck:
+    def test_nothing_listens(self, home: Home) -> None:
+        assert PART.check(home) == f"nothing listens on 127.0.0.1:{home.port('kafka')}"
+
+    def test_something_listens_that_does_not_answer(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(part, "METADATA_TIMEOUT", 0.3)
+        with socket.create_server(("127.0.0.1", home.port("kafka"))):
+            assert f"no metadata from 127.0.0.1:{home.port('kafka')}" in (PART.check(home) or "")
 
 
 def test_importing_needs_no_kafka_client() -> None:
