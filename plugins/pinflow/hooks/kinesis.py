@@ -257,24 +257,20 @@ class KinesisStreamsHook(AwsBaseHook):
 
 def _reading(error: BotoCoreError | ClientError) -> tuple[str, str, bool]:
     """Code, reason and whether the records may have been taken nevertheless."""
-    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, ParamValidationError
+    from botocore import exceptions as errors
 
-    if isinstance(error, ClientError):
+    if isinstance(error, errors.ClientError):
         found = error.response["Error"]
         broken = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500
         code = "InternalFailure" if broken and found["Code"] not in _THROTTLED else found["Code"]
         return code, found.get("Message", ""), broken
-    if isinstance(error, ParamValidationError):
+    if isinstance(error, errors.ParamValidationError):
         return "ValidationException", str(error), False
-    if isinstance(error, (HTTPClientError, ConnectionError)):
-        return "ServiceUnavailable", str(error), not _never_sent(error)
+    if isinstance(error, errors.ConnectionError):  # no connection was made
+        return "ServiceUnavailable", str(error), False
+    if isinstance(error, errors.HTTPClientError):
+        return "ServiceUnavailable", str(error), True
     return type(error).__name__, str(error), False
-
-
-def _never_sent(error: BotoCoreError) -> bool:
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError
-
-    return isinstance(error, (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError))
 
 
 def _unfinished(state: RetryCallState) -> Any:

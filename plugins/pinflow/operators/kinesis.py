@@ -33,8 +33,9 @@ AVAILABLE = "stream_available"
 DELETED = "stream_deleted"
 DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 CREATE = "create"
-_BUSY = ("LimitExceededException", "ThrottlingException")
-_RACE = "ResourceInUseException"
+_IN_USE = "ResourceInUseException"
+_BUSY = ("LimitExceededException", "ThrottlingException", _IN_USE)
+_AGAIN = " (was in use)"
 
 Step = tuple[str, Callable[[], None]]
 
@@ -78,19 +79,14 @@ class KinesisBaseOperator(AwsBaseOperator[KinesisStreamsHook]):
         return self.wait_for_completion or self.deferrable
 
     def _call(self, name: str, **arguments: Any) -> None:
-        """Call an action on the stream.
-
-        A stream that is busy, or that somebody else has just made, is no error: the next look tells.
-        """
+        """Call an action on the stream."""
         from botocore.exceptions import ClientError
 
         self.log.info("%s of %s: %s", name, self.stream_name, arguments or "no arguments")
         try:
             getattr(self.hook.conn, name)(**arguments)
         except ClientError as error:
-            if error.response["Error"]["Code"] != _RACE:
-                raise self._refused(name, error.response) from error
-            self.log.info("%s is in use: %s", self.stream_name, error.response["Error"].get("Message"))
+            raise self._refused(name, error.response) from error
 
     def _refused(self, name: str, response: Mapping[str, Any]) -> Exception:
         code, message = response["Error"]["Code"], response["Error"].get("Message", "nothing")
@@ -99,7 +95,7 @@ class KinesisBaseOperator(AwsBaseOperator[KinesisStreamsHook]):
         return kind(
             f"Kinesis did not carry out {name} for the stream {self.stream_name}.",
             f"It says: {message} ({code}).",
-            "Correct the arguments or the account's limits, then clear the task: it goes on where it is.",
+            "Mend what it says, then clear the task: it goes on where it is.",
             code=code,
             message=message,
         )
@@ -154,12 +150,11 @@ class KinesisUpdateStreamOperator(KinesisBaseOperator):
     :param tags: tags that it should have; others stay. (templated)
     :raises NotFound: there is no such stream.
     :raises Rejected: Kinesis refuses a change.
-    :raises Unavailable: Kinesis has had too many calls, or the account's limits are reached.
+    :raises Unavailable: the stream is in use, Kinesis has had too many calls, or the account's limits are reached.
     :raises WaitTimedOut: it is not active, or shows no change, in time.
     :raises ValueError: the arguments contradict each other.
     """
 
-    makes: ClassVar[bool] = False
     operator_extra_links = (KinesisStreamLink(),)
     template_fields: Sequence[str] = aws_template_fields(
         "stream_name", "stream_mode", "shard_count", "retention_hours", "tags"
@@ -227,11 +222,19 @@ class KinesisUpdateStreamOperator(KinesisBaseOperator):
                 return self._finished(context, self.hook.summary(self.stream_name), done)
 
     def _take(self, step: Step, done: list[str]) -> None:
+        """Make a change. A stream that somebody else has just made or changed is looked at once more."""
         name, change = step
         if name in done:
             self._wait_ended(f"Kinesis took the change {name}, and shows the old value still")
-        change()
-        done.append(name)
+        try:
+            change()
+        except Unavailable as error:
+            if error.data["code"] != _IN_USE or name + _AGAIN in done:
+                raise
+            self.log.info("%s", error)
+            done.append(name + _AGAIN)
+        else:
+            done.append(name)
 
     def _step(self, found: Mapping[str, Any] | None) -> Step | None:
         """The next change that the stream needs."""
@@ -295,7 +298,8 @@ class KinesisUpdateStreamOperator(KinesisBaseOperator):
             stream_name=self.stream_name,
         )
         self.log.info("Stream %s, steps: %s", self.stream_name, ", ".join(done) or "none")
-        return {"stream_name": self.stream_name, **described(found or {}), "changed": list(done)}
+        changed = [name for name in done if not name.endswith(_AGAIN)]
+        return {"stream_name": self.stream_name, **described(found or {}), "changed": changed}
 
 
 class KinesisCreateStreamOperator(KinesisUpdateStreamOperator):
@@ -310,12 +314,10 @@ class KinesisCreateStreamOperator(KinesisUpdateStreamOperator):
     :param retention_hours: hours that records are kept, 24 to 8760; 24 when not given. (templated)
     :param tags: tags that it should have; others stay. (templated)
     :raises Rejected: Kinesis refuses.
-    :raises Unavailable: Kinesis has had too many calls, or the account's limits are reached.
+    :raises Unavailable: the stream is in use, Kinesis has had too many calls, or the account's limits are reached.
     :raises WaitTimedOut: it is not active in time.
     :raises ValueError: the arguments contradict each other, or a provisioned stream gets no ``shard_count``.
     """
-
-    makes = True
 
     def __init__(self, *, stream_name: str, stream_mode: str = StreamMode.PROVISIONED, **kwargs: Any) -> None:
         super().__init__(stream_name=stream_name, stream_mode=stream_mode, **kwargs)
@@ -339,6 +341,7 @@ class KinesisDeleteStreamOperator(KinesisBaseOperator):
     :param stream_name: the stream's name. (templated)
     :param enforce_consumer_deletion: delete it even though enhanced fan-out consumers are registered.
     :raises Rejected: Kinesis refuses.
+    :raises Unavailable: it is in use, for instance by an enhanced fan-out consumer.
     :raises WaitTimedOut: it is not gone in time.
     """
 
