@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -34,20 +33,20 @@ def coloured(state: str) -> Text:
     return Text(state, STATE_COLOURS.get(state.split()[0], "") if state else "")
 
 
-def table(title: str, rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> Table:
-    """Rows of like keys as a table; values are shown as they are, brackets and all.
+def table(title: str, rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> Group:
+    """Rows of like keys as a table below its title; values are shown as they are, brackets and all.
 
     :param limit: how many rows to show; the title tells when there are more.
     """
     shown = rows[:limit]
     more = f" ({len(shown)} of {len(rows)} rows)" if len(shown) < len(rows) else ""
-    made = Table(title=escape(title + more), title_justify="left", title_style="bold", header_style="dim")
+    made = Table(header_style="dim")
     for name in rows[0] if rows else ["(no rows)"]:
         right = bool(rows) and isinstance(rows[0][name], int | float)
         made.add_column(str(name), justify="right" if right else "left", overflow="fold")
     for row in shown:
         made.add_row(*(_cell(value) for value in row.values()))
-    return made
+    return Group(Text(title + more, "bold"), made)
 
 
 def _cell(value: Any) -> Text:
