@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -39,6 +40,7 @@ class Cluster:
         self._producer = producer
         self.timeout, self._age = options.metadata_timeout, options.metadata_age
         self._counts: dict[str, tuple[float, int]] = {}
+        self._asked: dict[str, asyncio.Future[ClusterMetadata]] = {}
         self._id: str | None = None
 
     async def cluster_id(self) -> str:
@@ -84,21 +86,32 @@ class Cluster:
             await asyncio.sleep(SECOND_LOOK_SECONDS)
 
     async def _look_up(self, name: str) -> TopicMetadata:
+        """Ask once for all requests that want to know the same at the same time."""
+        asked = self._asked.get(name)
+        if asked is None:
+            listing = asyncio.to_thread(self._producer.kafka.list_topics, name, timeout=self.timeout)
+            asked = self._asked[name] = asyncio.ensure_future(listing)
+            asked.add_done_callback(lambda _: self._asked.pop(name, None))
         try:
-            listed = await asyncio.to_thread(self._producer.kafka.list_topics, name, timeout=self.timeout)
+            return (await asyncio.shield(asked)).topics[name]
         except KafkaException as error:
             raise from_kafka(error.args[0]) from error
-        return listed.topics[name]
 
     async def partition_count(self, name: str) -> int:
         """How many partitions a topic has, remembered for a while; 0 when there is no such topic.
 
-        :raises RestError: no broker answered in time.
+        :raises RestError: no broker answered in time, and nothing is remembered.
         """
         seen, count = self._counts.get(name, (0.0, 0))
         if count and time.monotonic() - seen < self._age:
             return count
-        found = await self.topic(name)
+        try:
+            found = await self.topic(name)
+        except RestError:
+            # The producer waits for a broker that is away for a moment, with a bound of its own.
+            if count:
+                return count
+            raise
         if found is None:
             # Another client may have made it a moment ago.
             await asyncio.sleep(SECOND_LOOK_SECONDS)
@@ -109,8 +122,9 @@ class Cluster:
         """Whether a topic has a partition, looking again when a remembered count says no."""
         seen, count = self._counts.get(name, (0.0, 0))
         if partition >= count and time.monotonic() - seen > REFRESH_SECONDS:
-            found = await self.topic(name)
-            count = 0 if found is None else len(found.partitions)
+            with suppress(RestError):
+                found = await self.topic(name)
+                count = 0 if found is None else len(found.partitions)
         return 0 <= partition < count
 
     def forget(self, name: str) -> None:

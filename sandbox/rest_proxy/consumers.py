@@ -8,6 +8,7 @@ import uuid
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,7 @@ class Instance:
     group: str
     settings: Settings
     kafka: Consumer
+    threads: ThreadPoolExecutor
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = field(default_factory=time.monotonic)
     ahead: deque[Message] = field(default_factory=deque)
@@ -120,7 +122,7 @@ class Instance:
         self.used = time.monotonic()
         async with self.lock:
             try:
-                return await asyncio.to_thread(call, *arguments)
+                return await asyncio.get_running_loop().run_in_executor(self.threads, call, *arguments)
             except KafkaException as error:
                 raise from_kafka(error.args[0]) from error
             except RuntimeError:
@@ -231,6 +233,8 @@ class Consumers:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._instances: dict[tuple[str, str], Instance] = {}
+        # Threads of their own: readers that wait must not keep producers from asking for metadata.
+        self._threads = ThreadPoolExecutor(options.consumer_maximum, thread_name_prefix="consumer")
 
     def create(self, group: str, settings: Settings) -> Instance:
         """Make an instance.
@@ -253,7 +257,7 @@ class Consumers:
                 "reconnect.backoff.max.ms": 1000,
             }
         )
-        made = Instance(group, settings, consumer)
+        made = Instance(group, settings, consumer, self._threads)
         self._instances[group, settings.name] = made
         return made
 
@@ -287,5 +291,5 @@ class Consumers:
 
     async def close(self) -> None:
         """Close all instances."""
-        for key in list(self._instances):
-            await self.delete(*key)
+        await asyncio.gather(*(self.delete(*key) for key in list(self._instances)))
+        self._threads.shutdown(wait=False)

@@ -103,12 +103,10 @@ class Stream:
         """
         # The pieces go straight out to a client that listens; one that is still writing gets them at the end.
         pieces: list[bytes] = []
-        writer = asyncio.create_task(self._write(send if self.duplex else None, pieces))
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write(send if self.duplex else None, pieces))
             await self._read(receive)
-        finally:
             self._sent.put_nowait(None)
-            await writer
         if self._left:
             return
         if self._last is not None:
