@@ -63,7 +63,7 @@ def rate_of(rate: str | None) -> float | Literal["human"] | None:
         value = float(rate)
     except ValueError:
         value = 0
-    if value <= 0:
+    if not 0 < value < float("inf"):
         raise typer.BadParameter(f"{rate!r} is neither posts a second nor 'human'", param_hint="--rate")
     return value
 

@@ -54,7 +54,7 @@ class FakeAirflow:
         if request.url.path == "/auth/token":
             self.tokens += 1
             return httpx.Response(201, json={"access_token": f"token-{self.tokens}"})
-        assert request.headers["Authorization"] == f"Bearer token-{self.tokens}"
+        assert request.headers["Authorization"] in {f"Bearer token-{number}" for number in range(1, self.tokens + 1)}
         path = unquote(request.url.raw_path.decode().partition("?")[0]).removeprefix("/api/v2")
         body = json.loads(request.content) if request.content else dict(request.url.params)
         self.calls.append((request.method, path, body))

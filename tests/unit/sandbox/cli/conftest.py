@@ -29,6 +29,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A screen on which nothing is wrapped."""
     for screen in (console.output, console.progress):
         monkeypatch.setattr(screen, "_width", 400)
+    monkeypatch.setenv("COLUMNS", "400")  # for Typer's own screen
 
 
 @pytest.fixture
