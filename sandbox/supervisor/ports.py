@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import zlib
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def becomes_free(port: int, seconds: float) -> bool:
+    """Whether a port is free within some seconds; a process that was just killed holds its own a moment longer."""
+    give_up = time.monotonic() + seconds
+    while not is_free(port):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class Ports:

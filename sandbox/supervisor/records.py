@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -23,7 +23,7 @@ class Record:
 
     pid: int
     created: float
-    ports: Mapping[str, int]
+    ports: Mapping[str, int] = field(default_factory=dict)
     ready: bool = False
 
 

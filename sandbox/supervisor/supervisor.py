@@ -15,12 +15,13 @@ import psutil
 from sandbox.supervisor import processes
 from sandbox.supervisor.home import Home
 from sandbox.supervisor.part import Part
-from sandbox.supervisor.ports import is_free
+from sandbox.supervisor.ports import becomes_free
 from sandbox.supervisor.records import Records
 from sandbox.supervisor.registry import dependents, parts, select
 
 START_TIMEOUT = 180.0
 HUNG_AFTER = 8.0
+RELEASED_AFTER = 3.0
 Progress = Callable[[str, str], None]
 
 
@@ -218,7 +219,7 @@ class Supervisor:
             alone = getattr(part, "adopts", False) or not self._members().get(part.name)
             if self._leader(part.name) is None and alone:
                 ports = self.home.ports.of(part.name)
-                if any(not is_free(port) for port in ports.values()):
+                if not all(becomes_free(port, RELEASED_AFTER) for port in ports.values()):
                     self.home.ports.forget(part.name)
 
     def _waves(self, order: Sequence[Part]) -> list[list[Part]]:
