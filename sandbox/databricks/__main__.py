@@ -1,4 +1,4 @@
-"""``python -m sandbox.databricks --port N --data FOLDER --spark-port N``; the token is in ``DATABRICKS_TOKEN``."""
+"""``python -m sandbox.databricks --port N --data FOLDER [--spark-port N]``; the token is in ``DATABRICKS_TOKEN``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import uvicorn
 
 from sandbox.databricks.server import Configuration, create_app
-from sandbox.databricks.sessions import ConnectSessions
-from sandbox.databricks.sql.engine import SparkEngine
+from sandbox.databricks.sessions import ConnectSessions, NoSessions
+from sandbox.databricks.sql.engine import NoEngine, SparkEngine
 
 DEFAULT_SLOTS = 3
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.databricks", description="A Databricks workspace.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--spark-port", type=int, required=True)
+    parser.add_argument("--spark-port", type=int, help="of the Connect server; without it notebooks have no Spark")
     parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS, help="tasks that may run at once")
     options = parser.parse_args()
     os.environ["TZ"] = "UTC"
@@ -32,8 +32,8 @@ def main() -> None:
         data=options.data,
         base_url=f"http://127.0.0.1:{options.port}",
         token=os.environ["DATABRICKS_TOKEN"],
-        engine=SparkEngine(options.spark_port),
-        sessions=ConnectSessions(options.spark_port),
+        engine=SparkEngine(options.spark_port) if options.spark_port else NoEngine(),
+        sessions=ConnectSessions(options.spark_port) if options.spark_port else NoSessions(),
         spark_port=options.spark_port,
         slots=options.slots,
     )

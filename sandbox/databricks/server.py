@@ -96,11 +96,12 @@ def create_app(configuration: Configuration) -> Starlette:
         server = Server(configuration)
         running[:] = [server]
         server.service.executor.adopt()
-        warm_up = asyncio.create_task(server.statements.warm_up())
+        warm_up = asyncio.create_task(server.statements.warm_up()) if configuration.spark_port else None
         try:
             yield
         finally:
-            warm_up.cancel()
+            if warm_up:
+                warm_up.cancel()
             await server.close()
 
     async def health(_: Request) -> JSONResponse:

@@ -64,7 +64,7 @@ class TaskProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**os.environ, **environment},
+                env={**_own_environment(), **environment},
                 start_new_session=True,
             )
         return cls(child.pid, child)
@@ -123,6 +123,11 @@ class TaskProcess:
             if code < 0
             else f"the process ended with code {code}"
         )
+
+
+def _own_environment() -> dict[str, str]:
+    """The server's variables, but not where it finds its own modules: a notebook finds the workspace's."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def _leads(pid: int) -> bool:

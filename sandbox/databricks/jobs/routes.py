@@ -13,7 +13,7 @@ from sandbox.databricks.errors import InvalidParameterError, InvalidStateError
 from sandbox.databricks.jobs.executor import Executor
 from sandbox.databricks.jobs.jobs import MAXIMUM_PAGE, Jobs
 from sandbox.databricks.jobs.runs import Run, Runs
-from sandbox.databricks.jobs.settings import dependencies, job_settings, token
+from sandbox.databricks.jobs.settings import dependencies, job_settings, task_list, token
 from sandbox.databricks.jobs.states import Result
 from sandbox.databricks.jobs.views import job_view, output_view, run_view
 
@@ -112,9 +112,7 @@ def _job_routes(service: Callable[[], JobsService]) -> list[Route]:
 def _run_routes(service: Callable[[], JobsService]) -> list[Route]:
     async def submit(call: Call) -> dict[str, Any]:
         name = str(call.fields.get("run_name") or "Untitled")
-        settings = job_settings({**call.fields, "name": name})
-        if "tasks" not in settings:
-            raise InvalidParameterError("The request has no task. Add 'tasks', or a 'notebook_task' at the top.")
+        settings = {**job_settings({**call.fields, "name": name}), "tasks": task_list(call.fields)}
         return {"run_id": service().begin(None, settings, {}, call)}
 
     async def run_now(call: Call) -> dict[str, Any]:

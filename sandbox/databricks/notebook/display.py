@@ -70,7 +70,7 @@ def is_spark(value: Any) -> bool:
 
 def is_pandas(value: Any) -> bool:
     """Whether a value is a DataFrame or Series of pandas, without importing pandas."""
-    return type(value).__module__.startswith("pandas.") and type(value).__name__ in ("DataFrame", "Series")
+    return type(value).__module__.partition(".")[0] == "pandas" and type(value).__name__ in ("DataFrame", "Series")
 
 
 def _fields(row: Any) -> Sequence[str]:

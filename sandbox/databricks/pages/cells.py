@@ -84,7 +84,7 @@ def highlighted(source: str, language: str) -> str:
 
 def colours() -> str:
     """The style sheet of coloured code, for a light and a dark page."""
-    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+    from pygments.formatters import HtmlFormatter
 
     light = HtmlFormatter(style="friendly").get_style_defs(".code")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".code")

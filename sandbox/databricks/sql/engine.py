@@ -54,6 +54,17 @@ class Engine(Protocol):
         ...
 
 
+class NoEngine:
+    """Where there is no Spark, statements fail and say so."""
+
+    def run(self, statement: Statement) -> Result:
+        """Refuse.
+
+        :raises SqlError: always.
+        """
+        raise SqlError("This workspace server was started without Spark. Start it with --spark-port.")
+
+
 class SparkEngine:
     """Runs statements on a Spark Connect server.
 

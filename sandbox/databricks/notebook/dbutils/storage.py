@@ -81,7 +81,7 @@ class LocalPlace:
         """What is in a folder, by name; the checksum files that Hadoop puts beside files are not shown."""
         names = sorted(path.name for path in self._path(key).iterdir())
         shown = (name for name in names if not (name.startswith(".") and name.endswith(".crc")))
-        return [found for name in shown if (found := self.entry(f"{key}/{name}"))]
+        return [found for name in shown if (found := self.entry(f"{key}/{name}".lstrip("/")))]
 
     def walk(self, key: str) -> Iterator[str]:
         """The files below a folder."""
