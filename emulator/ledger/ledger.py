@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, insert, select, update
 
-from emulator.ledger.records import Attempt, Earlier, Outcome, Path, Result, State
+from emulator.ledger.records import NOT_SENT, REFUSED_ALL, Attempt, Earlier, Outcome, Path, Result, State
 from emulator.ledger.tables import entries, intents, metadata, runs
 from emulator.source.database import make_tables
 
@@ -200,8 +200,11 @@ def _rows(attempt: Attempt, outcomes: Sequence[Outcome]) -> Iterator[tuple[Any, 
 
 def _earlier(connection: Connection, run_id: str) -> Earlier:
     found = Earlier(resumed=True)
-    settled = select(entries.c.table_name, entries.c.ind, entries.c.outcome, entries.c.timestamp_ms)
-    for table, ind, outcome, moment in connection.execute(settled.where(entries.c.run_id == run_id)):
+    columns = (entries.c.table_name, entries.c.ind, entries.c.outcome, entries.c.timestamp_ms, entries.c.code)
+    query = select(*columns).where(entries.c.run_id == run_id)
+    for table, ind, outcome, moment, code in connection.execute(query):
+        if code == NOT_SENT or code in REFUSED_ALL:
+            continue
         found.span.append(moment)
         found.span[:] = [min(found.span), max(found.span)]
         if outcome != Result.UNKNOWN.value:

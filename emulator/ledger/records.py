@@ -33,6 +33,14 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
+NOT_SENT = "not_sent"
+"""The code of records that were surely never sent."""
+REFUSED_ALL = frozenset(
+    {"bad_url", *(f"http_{status}" for status in (301, 302, 303, 307, 308, 401, 403, 404, 405, 415))}
+)
+"""Codes of refusals that say nothing of the records: any request to that address would have met them."""
+
+
 class Outcome(NamedTuple):
     """What came of one record.
 
@@ -76,8 +84,8 @@ class Earlier:
     """What the ledger knew of a run before it went on.
 
     :param resumed: whether there was anything.
-    :param settled: by table, how often each post was accepted or rejected: these need not be sent again.
-    :param results: how many records were accepted and rejected.
+    :param settled: by table, how often each post was accepted, or rejected for what it is: these aren't sent again.
+    :param results: how many records those are.
     :param span: the earliest and latest record timestamp, or nothing.
     """
 

@@ -14,14 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from emulator.exceptions import DeliveryError, NotSent, Rejected
-from emulator.ledger import Attempt, Ledger, Outcome, Result
+from emulator.ledger import NOT_SENT, REFUSED_ALL, Attempt, Ledger, Outcome, Result
 from emulator.post.gateway import Gateway
 from emulator.post.pacing import Backoff
 from emulator.post.requests import Proxy, Record
 from emulator.post.tally import Tally
-
-HOPELESS = {"bad_url", *(f"http_{status}" for status in (301, 302, 303, 307, 308, 401, 403, 404, 405, 415))}
-"""Refusals of a whole request that every other request would meet as well."""
 
 
 @dataclass(order=True)
@@ -119,7 +116,7 @@ class Flight:
         """Send nothing again: what waited for that is counted as it stands."""
         waiting, self._waiting = self._waiting, []
         settled = [
-            (self._intent(batch, int(time.time() * 1000)), self._abandon(batch, "given_up", "the run ended before."))
+            (self._intent(batch, int(time.time() * 1000)), self._abandon(batch, "the run ended before."))
             for batch in waiting
         ]
         if settled:
@@ -183,7 +180,7 @@ class Flight:
             return self._not_sent(batch, error, last)
         outcomes = [_of(error)] * len(batch.records) if error else outcomes
         self._note_span(back)
-        if isinstance(error, Rejected) and error.code in HOPELESS:
+        if isinstance(error, Rejected) and error.code in REFUSED_ALL:
             self._break(f"The gateway refused {batch.topic}: {error}. {ADVICE_REFUSED}")
         unknown = [at for at, outcome in enumerate(outcomes) if outcome.result is Result.UNKNOWN]
         self._tally.count(outcome for outcome in outcomes if outcome.result is not Result.UNKNOWN)
@@ -200,14 +197,14 @@ class Flight:
             self._put_off(batch, batch.records, error.wait)
             return []
         self._break(f"The gateway took nothing in {batch.attempt} attempts: {error}. {ADVICE_NOT_SENT}")
-        return self._abandon(batch, error.code, error.reason)
+        return self._abandon(batch, str(error))
 
-    def _abandon(self, batch: Batch, code: str, reason: str) -> list[Outcome]:
+    def _abandon(self, batch: Batch, reason: str) -> list[Outcome]:
         """Count a batch that isn't sent again, and say what the ledger gets: nothing new if it may have been taken."""
         if batch.doubtful:
             self._tally.count([Outcome(Result.UNKNOWN)] * len(batch.records))
             return []
-        outcomes = [Outcome(Result.REJECTED, code=code, reason=f"Never sent: {reason}")] * len(batch.records)
+        outcomes = [Outcome(Result.REJECTED, code=NOT_SENT, reason=f"Never sent: {reason}")] * len(batch.records)
         self._tally.count(outcomes)
         return outcomes
 

@@ -51,7 +51,7 @@ class EmulatorOptions:
     :param timeout: seconds to wait for an answer.
     :param linger: seconds that a post waits for company at the most.
     :param run_id: the run's name in the ledger, up to 64 characters; a new one by default. If the ledger has it, that
-        run goes on: with the same options, what was accepted or rejected isn't sent again, what is unknown is.
+        run goes on: with the same options, what was accepted, or rejected for what it is, isn't sent again.
     """
 
     source_url: str

@@ -24,7 +24,17 @@ def test_the_surface() -> None:
     assert emulator.__all__ == ["EmulatorOptions", "EmulatorSummary", "Ledger", "engine", "run"]
     assert emulator.post.__all__ == ["Dialect", "EmulatorOptions", "EmulatorSummary", "Target", "run"]
     assert emulator.source.__all__ == ["Seeded", "engine", "rows", "seed", "show", "tables"]
-    assert emulator.ledger.__all__ == ["Attempt", "Earlier", "Ledger", "Outcome", "Path", "Result", "State"]
+    assert emulator.ledger.__all__ == [
+        "NOT_SENT",
+        "REFUSED_ALL",
+        "Attempt",
+        "Earlier",
+        "Ledger",
+        "Outcome",
+        "Path",
+        "Result",
+        "State",
+    ]
     for module in (emulator, emulator.post, emulator.source, emulator.ledger):
         assert all(hasattr(module, name) for name in module.__all__)
 

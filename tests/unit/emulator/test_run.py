@@ -448,6 +448,25 @@ class TestGoingOn:
         wanted = Counter((one.topic, one.key) for one in whole.taken)
         assert Counter((one.topic, one.key) for one in gateway.taken) == wanted
 
+    @pytest.mark.parametrize(
+        "trouble", [Reply(404, {"error_code": 40401, "message": "Topic not found."}), Reply(429, {}), Reply(503, b"")]
+    )
+    def test_what_could_not_be_taken_is_sent_when_things_are_mended(self, source: str, trouble: Reply) -> None:
+        with fake_gateway(lambda _: trouble) as gateway:
+            first = go(source, gateway, run_id="mine", attempts=2)
+            assert first.state == "failed"
+        with fake_gateway() as gateway:
+            second = go(source, gateway, run_id="mine")
+        assert (second.accepted, second.rejected, second.unknown, second.state) == (120, 0, 0, "finished")
+        assert len(gateway.taken) == 120
+
+    def test_what_was_rejected_for_what_it_is_is_not(self, source: str) -> None:
+        with fake_gateway(once(Reply(errors={3: TOO_LARGE}))) as gateway:
+            go(source, gateway, run_id="mine")
+            second = go(source, gateway, run_id="mine")
+        assert (second.accepted, second.rejected) == (119, 1)
+        assert len(gateway.taken) == 119
+
 
 class TestSource:
     def test_an_empty_source(self, empty: str) -> None:
