@@ -44,6 +44,20 @@ def test_a_field_of_the_wrong_type_is_400(workspace: Workspace) -> None:
     assert workspace.raw("POST", "2.2/jobs/delete", job_id=True).status_code == 400
 
 
+def test_get_takes_its_fields_from_the_query_or_from_a_body(workspace: Workspace) -> None:
+    """The Airflow provider's hook uses the query, its triggers a JSON body (databricks_base.py, _a_do_api_call)."""
+    run, _ = workspace.run("pass")
+    answer = workspace.client.request(
+        "GET",
+        "/api/2.2/jobs/runs/get",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        json={"run_id": run["run_id"], "include_history": True},
+    )
+    assert answer.status_code == 200
+    assert answer.json()["repair_history"]
+    assert workspace.get(run["run_id"])["run_id"] == run["run_id"]
+
+
 def test_clusters(workspace: Workspace) -> None:
     assert workspace.call("GET", "2.1/clusters/spark-versions")["versions"][0]["key"] == "18.x-scala2.13"
     found = workspace.call("GET", "2.1/clusters/get", cluster_id="1108-162752-8okw8dgg")

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from sandbox.databricks.jobs.processes import TaskProcess
 from sandbox.databricks.server import create_app
 from tests.unit.sandbox.databricks.harness import TOKEN, Workspace, configuration
 from tests.unit.sandbox.databricks.test_runs_api import WAIT, alive, results, running, submit, task
@@ -61,14 +62,13 @@ def server(data: Path) -> Iterator[ServerProcess]:
 
 
 def pid_of(workspace: Workspace, run_id: int) -> int:
-    folder = str(workspace.folder(run_id))
-    found = [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and folder.encode() in (entry / "cmdline").read_bytes().split(b"\0")
-    ]
-    assert len(found) == 1, found
-    return found[0]
+    """The process of a run, as soon as it is there."""
+    folder = workspace.folder(run_id)
+    give_up = time.monotonic() + 20
+    while (process := TaskProcess.find(folder)) is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    return process.pid
 
 
 class TestKilled:

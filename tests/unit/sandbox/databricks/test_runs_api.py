@@ -452,7 +452,8 @@ class TestListAndDelete:
 def test_no_key_is_in_the_files_of_a_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = "canary-0f3c9b-secret-key"
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", canary)
-    code = "import os, sys\nk = os.environ['AWS_SECRET_ACCESS_KEY']\nprint(k)\nsys.stderr.write(k + '\\n')\nraise ValueError(k)"
+    read = "import os, sys\nk = os.environ['AWS_SECRET_ACCESS_KEY']"
+    code = f"{read}\nprint(k)\nsys.stderr.write(k + '\\n')\nraise ValueError(k)"
     run, output = workspace.run(code)
     assert "[REDACTED]" in output["error"]
     assert canary not in json.dumps([run, output]) + workspace.page(run["run_id"])
