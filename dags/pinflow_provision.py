@@ -14,9 +14,10 @@ from airflow.sdk import DAG, Asset, Param, TaskGroup, chain, task
 
 import include
 from include.aws.connectors import render
-from include.config.settings import load
+from include.config.settings import TABLES, load
 from pinflow.operators.databricks import DatabricksWorkspaceUploadOperator
 from pinflow.operators.kafka_rest import KafkaRestCreateTopicOperator
+from pinflow.operators.kinesis import KinesisCreateStreamOperator
 from pinflow.operators.msk_connect import MskConnectCreateConnectorOperator, MskConnectCreateCustomPluginOperator
 from pinflow.retries import FAIL_FAST
 
@@ -66,6 +67,19 @@ with DAG(
             replication_factor=kafka.replication_factor,
             configs=dict(kafka.topic_configs),
         ).expand(topic=[*settings.topics, settings.dead_letter_topic])
+
+    with TaskGroup("kinesis"):
+        streams = KinesisCreateStreamOperator.partial(
+            task_id="streams",
+            map_index_template="{{ task.stream_name }}",
+            shard_count=settings.streams.shard_count,
+            retention_hours=settings.streams.retention_hours,
+            tags={"pinflow": settings.prefix},
+            region_name=settings.region,
+            waiter_delay=2,
+            waiter_max_attempts=300,
+            deferrable=True,
+        ).expand(stream_name=[settings.stream(table) for table in TABLES])
 
     with TaskGroup("connect"):
         plugin = MskConnectCreateCustomPluginOperator(
@@ -118,4 +132,4 @@ with DAG(
         """Tell the DAGs that wait for the platform."""
 
     chain([bucket, topics, plugin], connector)
-    chain([connector, upload], announce())
+    chain([connector, streams, upload], announce())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from pinflow.links.kinesis import KinesisStreamLink
 from pinflow.links.msk_connect import MskConnectConnectorLink
 
 
@@ -11,4 +12,4 @@ class PinflowPlugin(AirflowPlugin):
     """Links of our operators."""
 
     name = "pinflow"
-    operator_extra_links = [MskConnectConnectorLink()]  # noqa: RUF012  Airflow's own form
+    operator_extra_links = [KinesisStreamLink(), MskConnectConnectorLink()]  # noqa: RUF012  Airflow's own form
