@@ -18,7 +18,7 @@ from emulator.exceptions import NotSent, OptionsError, SourceEmpty, SourceError,
 from emulator.ledger import Ledger
 from emulator.ledger.tables import entries
 from emulator.post import Dialect, EmulatorOptions, EmulatorSummary, run
-from emulator.source import engine
+from emulator.source import engine, show
 from tests.unit.emulator.fake_gateway import Call, FakeGateway, Reply, fake_gateway
 
 TABLES = ("pin", "geo", "user")
@@ -511,6 +511,28 @@ class TestConsole:
             go(source, gateway, posts=5, connections=1)
         assert sorted(one["key"] for one in self.printed(source)) == sorted(one.key for one in gateway.taken)
 
+    def test_a_stop_ends_it(self, source: str) -> None:
+        stop = threading.Event()
+
+        class Paper(io.StringIO):
+            def flush(self) -> None:
+                if self.getvalue().count("\n") >= 9:
+                    stop.set()
+
+        out = Paper()
+        summary = run(EmulatorOptions(source, target="console", posts=10_000), stop=stop, out=out)
+        assert (summary.state, summary.posts) == ("stopped", 3)
+        assert len(out.getvalue().splitlines()) == 9
+
+    def test_at_a_rate(self, source: str) -> None:
+        begun = time.monotonic()
+        assert len(list(self.printed(source, rate=20))) == 15
+        assert time.monotonic() - begun >= 0.2
+
+    def test_the_ledger_gets_nothing(self, source: str) -> None:
+        list(self.printed(source))
+        assert Ledger(engine(source)).runs() == []
+
 
 class TestOptions:
     @pytest.mark.parametrize(
@@ -535,3 +557,32 @@ class TestOptions:
     def test_what_makes_no_sense(self, changes: dict[str, Any], words: str) -> None:
         with pytest.raises(OptionsError, match=words):
             EmulatorOptions(**{"source_url": "sqlite://", "gateway_url": "http://h/dev", **changes})
+
+
+class TestTwoAtATime:
+    def test_two_runs_share_a_source_and_a_ledger(self, source: str) -> None:
+        summaries: list[EmulatorSummary] = []
+        with fake_gateway() as gateway:
+            threads = [
+                threading.Thread(target=lambda seed=seed: summaries.append(go(source, gateway, seed=seed, posts=200)))
+                for seed in (1, 2)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+        assert [summary.accepted for summary in summaries] == [600, 600]
+        assert len({summary.run_id for summary in summaries}) == 2
+        assert in_ledger(source, "accepted") == in_kafka(gateway)
+        assert left_under_way(source) == 0
+
+    def test_the_source_can_be_read_and_shown_meanwhile(self, source: str) -> None:
+        shown: list[int] = []
+
+        def script(call: Call) -> Reply:
+            shown.append(show(source, rows=0)["tables"]["pinterest_data"])
+            return Reply()
+
+        with fake_gateway(script) as gateway:
+            assert go(source, gateway).accepted == 120
+        assert shown == [300] * 12
