@@ -48,8 +48,9 @@ def main() -> None:
         os._exit(0)
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN if arguments.stubborn else end)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), Answer)
     print("serves", flush=True)
-    http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), Answer).serve_forever()
+    server.serve_forever()
 
 
 def parse() -> argparse.Namespace:

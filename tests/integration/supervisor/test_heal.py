@@ -83,7 +83,7 @@ class TestKilledLeader:
 class TestHung:
     @pytest.mark.parametrize("adopts", [False, True])
     def test_a_part_that_does_not_answer_is_started_anew(self, make: Make, home: Home, adopts: bool) -> None:
-        supervisor = make(WebPart("web", flags=("--child", "plain"), adopts=adopts))
+        supervisor = make(WebPart("web", flags=("--child", "plain"), adopts=adopts, patience=0.3))
         supervisor.up()
         before = ask(home, "web")
         os.kill(before["pid"], signal.SIGSTOP)

@@ -15,9 +15,9 @@ from sandbox.supervisor.part import Command, Context
 SERVER = Path(__file__).with_name("server.py")
 
 
-def ask(context: Context, name: str) -> dict[str, Any]:
-    """What a part's server says of itself; raises OSError when it is not well within half a second."""
-    with urllib.request.urlopen(context.url(name), timeout=0.5) as answer:
+def ask(context: Context, name: str, timeout: float = 5.0) -> dict[str, Any]:
+    """What a part's server says of itself; raises OSError when it is not well in time."""
+    with urllib.request.urlopen(context.url(name), timeout=timeout) as answer:
         found: dict[str, Any] = json.load(answer)
     return found
 
@@ -27,6 +27,7 @@ class WebPart:
     """One server.
 
     :param flags: more arguments of ``server.py``; it is also told the ports of all it requires.
+    :param patience: how many seconds its check waits for an answer.
     :param well_with: another part that must listen before this one calls itself well.
     :param on_prepare: called in ``prepare``.
     :param on_ready: called in ``ready``.
@@ -38,6 +39,7 @@ class WebPart:
     stands_for: str = "a cloud service"
     stop_grace: float = 5.0
     adopts: bool = False
+    patience: float = 4.0
     well_with: str | None = None
     on_prepare: Callable[[], None] = lambda: None
     on_ready: Callable[[], None] = lambda: None
@@ -52,9 +54,9 @@ class WebPart:
         return Command((*argv, "--folder", str(context.data(self.name)), *told, *self.flags))
 
     def check(self, context: Context) -> str | None:
-        ask(context, self.name)
+        ask(context, self.name, self.patience)
         if self.well_with is not None:
-            ask(context, self.well_with)
+            ask(context, self.well_with, self.patience)
         return None
 
     def ready(self, context: Context) -> None:
