@@ -69,8 +69,8 @@ class EmulatorRunOperator(BaseOperator):
     """Let people post, and return the ledger's summary.
 
     The ledger's run id comes from the DAG run and the task, so a retry goes on with the same run: what was accepted is
-    not posted again, nor is it after a clear; a new DAG run posts anew. Killing the task stops it cleanly: what is under
-    way is brought to an end and written down.
+    not posted again, nor is it after a clear; a new DAG run posts anew. Killing the task stops it cleanly: what is
+    under way is brought to an end and written down.
 
     :param posts: how many random posts, or ``all``: each row once. (templated)
     :param target: ``batch``, or ``console`` to print only. (templated)

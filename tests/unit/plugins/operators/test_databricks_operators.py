@@ -254,7 +254,7 @@ class TestDatabricksRunNotebookOperator:
             raise ConnectionAbortedError
 
         workspace.before_submit = crash
-        with pytest.raises(Exception, match="failed|abort|Remote"):
+        with pytest.raises(Exception, match=r"failed|abort|Remote"):
             DatabricksRunNotebookOperator.execute(_without_http_retry(notebook()), context)
         assert notebook().execute(context) == {"landed": 3}
         assert len(workspace.submitted) == 1

@@ -151,7 +151,7 @@ class TestKafkaRestProduceOperator:
     def test_any_failed_record_fails_the_task_with_all_outcomes(self, context: Any, confluent: Any) -> None:
         reports = [{"error_code": 200, "partition_id": 1, "offset": 5}, {"error_code": 400, "message": "bad"}]
         confluent.fail["POST"] = (200, "".join(map(json.dumps, reports)).encode())
-        with pytest.raises(RecordsNotAccepted, match="1 of 2 records.*record 1 rejected: bad") as caught:
+        with pytest.raises(RecordsNotAccepted, match=r"1 of 2 records.*record 1 rejected: bad") as caught:
             KafkaRestProduceOperator(task_id="t", topic="a", records=self.records).execute(context)
         assert [outcome.outcome for outcome in caught.value.data["outcomes"]] == ["accepted", "rejected"]
 

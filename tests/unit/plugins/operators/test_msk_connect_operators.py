@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
@@ -331,7 +331,7 @@ class TestMskConnectCreateCustomPluginOperator:
         given: dict[str, Any] = {"key": "sink.zip", **FAST, **arguments}
         return MskConnectCreateCustomPluginOperator(task_id="t", plugin_name="p", bucket="artifacts", **given)
 
-    created = {"customPluginArn": PLUGIN, "customPluginState": "CREATING", "name": "p", "revision": 1}
+    created: ClassVar = {"customPluginArn": PLUGIN, "customPluginState": "CREATING", "name": "p", "revision": 1}
 
     def expected(self, key: str = "sink.zip", kind: str = "ZIP") -> dict[str, Any]:
         location = {"s3Location": {"bucketArn": "arn:aws:s3:::artifacts", "fileKey": key}}
@@ -434,7 +434,7 @@ class TestMskConnectRestartConnectorOperator:
     def operator(self, **arguments: Any) -> MskConnectRestartConnectorOperator:
         return MskConnectRestartConnectorOperator(task_id="t", connector_name="sink", **FAST, **arguments)
 
-    same = {"connectorName": "sink", **dict.fromkeys(_CREATE, ANY), "connectorConfiguration": CONFIG}
+    same: ClassVar = {"connectorName": "sink", **dict.fromkeys(_CREATE, ANY), "connectorConfiguration": CONFIG}
 
     def test_makes_it_anew_from_its_own_definition(self, context: Any, script: Any) -> None:
         operator = self.operator()
