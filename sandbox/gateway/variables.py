@@ -94,8 +94,7 @@ class Util:
     def base64Encode(self, text: object) -> str:  # noqa: N802
         """Encode the text as UTF-8, then as base64; half a surrogate pair becomes ``?``, as in Java.
 
-        A map or a list becomes JSON first. API Gateway would write a Java map's own text there; templates that are
-        right on both ask ``$input.json`` for it.
+        An object of the payload is a Java map, whose text is ``{a=1}`` and not JSON: templates ask ``$input.json`` for it.
         """
         return base64.b64encode(_text(text).encode("utf-8", "replace")).decode()
 
@@ -105,6 +104,9 @@ class Util:
 
 
 def _text(value: object) -> str:
+    """What Java makes of a value: a map's own text, a list (json-smart's JSONArray) and scalars as JSON."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}={_text(item)}' for name, item in value.items())}}}"
     return value if isinstance(value, str) else compact(value)
 
 

@@ -107,7 +107,7 @@ class TestStreams:
         names = [f"zz-{mark}-{number}" for number in range(3)]
         for name in names:
             kinesis.create_stream(StreamName=name, ShardCount=1)
-        query = {"ExclusiveStartStreamName": names[0], "Limit": 1}
+        query = {"ExclusiveStartStreamName": names[0], "Limit": "1"}
         answer = requests.get(f"{base}/streams", params=query, timeout=30).json()
         assert (answer["StreamNames"], answer["HasMoreStreams"]) == ([names[1]], True)
 

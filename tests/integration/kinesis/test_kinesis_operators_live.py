@@ -145,7 +145,7 @@ class TestWaiting:
         assert path.endswith("KinesisStreamTrigger")
 
         async def fire() -> Any:
-            looking = asyncio.create_task(anext(aiter(trigger.run())))
+            looking = asyncio.ensure_future(anext(trigger.run()))
             await asyncio.sleep(1.5)  # it must have looked and found nothing
             assert not looking.done()
             await asyncio.to_thread(kinesis.create_stream, StreamName=name, ShardCount=1)
@@ -157,7 +157,7 @@ class TestWaiting:
 
     def test_the_trigger_tells_of_a_stream_that_is_gone(self, kinesis: Any, name: str) -> None:
         async def fire(waiter: str) -> Any:
-            return await asyncio.wait_for(anext(aiter(KinesisStreamTrigger(name, waiter, 1, 2).run())), 30)
+            return await asyncio.wait_for(anext(KinesisStreamTrigger(name, waiter, 1, 2).run()), 30)
 
         assert asyncio.run(fire("stream_deleted")).payload["status"] == "success"
         assert asyncio.run(fire("stream_active")).payload["status"] == "error"

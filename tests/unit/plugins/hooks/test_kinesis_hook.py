@@ -70,7 +70,8 @@ def refused(code: str, status: int = 400) -> Exception:
     from botocore.exceptions import ClientError
 
     answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "PutRecords")
+    made: Exception = ClientError(answer, "PutRecords")
+    return made
 
 
 def put(hook: KinesisStreamsHook, stream: Stream, *data: bytes, policy: Retrying = AT_ONCE) -> list[Outcome]:
@@ -202,7 +203,7 @@ class TestPutRecords:
         waits: dict[int, list[float]] = {}
         for attempt in (1, 4, 9):
             state: Any = type("State", (), {"attempt_number": attempt})()
-            waits[attempt] = [RESEND.wait(state) for _ in range(200)]  # type: ignore[operator]
+            waits[attempt] = [RESEND.wait(state) for _ in range(200)]
         assert all(0 <= pause <= 5 for found in waits.values() for pause in found)
         assert max(waits[1]) <= 0.2 < max(waits[4]) < max(waits[9])
         assert len(set(waits[9])) > 100

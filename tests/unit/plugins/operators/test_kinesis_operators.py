@@ -25,7 +25,7 @@ from pinflow.triggers.kinesis import KinesisStreamTrigger
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAST = {"waiter_delay": 0, "waiter_max_attempts": 3, "region_name": "us-east-1"}
-NAME = {"StreamName": "s"}
+NAME: dict[str, Any] = {"StreamName": "s"}
 
 
 @pytest.fixture(autouse=True)
@@ -361,7 +361,7 @@ class TestKinesisDeleteStreamOperator:
                 operator.execute(context)
             assert deferred.value.trigger.serialize()[1]["waiter_name"] == "stream_deleted"
             calls.absent().absent()
-            assert operator.execute_complete(context, {"status": "success"}, **deferred.value.kwargs) is True
+            assert operator.execute_complete(context, {"status": "success"}, **(deferred.value.kwargs or {})) is True
         else:
             assert operator.execute(context) is True
 

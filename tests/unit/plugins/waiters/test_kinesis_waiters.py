@@ -7,7 +7,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-from airflow.sdk.module_loading import import_string
 from botocore.exceptions import WaiterError
 from botocore.stub import Stubber
 
@@ -94,7 +93,7 @@ class TestKinesisStreamTrigger:
     def test_serialize_round_trip(self, trigger: Any) -> None:
         path, arguments = trigger.serialize()
         assert path == "pinflow.triggers.kinesis.KinesisStreamTrigger"
-        assert import_string(path)(**arguments).serialize() == (path, arguments)
+        assert KinesisStreamTrigger(**arguments).serialize() == (path, arguments)
         assert json.loads(json.dumps(arguments)) == arguments
 
     def test_the_waiter_exists_and_the_hook_is_ours(self, trigger: Any) -> None:

@@ -19,6 +19,7 @@ from sandbox.gateway.exchange import Request
 from sandbox.gateway.faults import Fault, Kind
 from sandbox.gateway.mapping import request_body
 from sandbox.gateway.router import Router
+from sandbox.gateway.templates import Template
 from sandbox.gateway.validation import check
 from sandbox.gateway.variables import Scope
 
@@ -130,6 +131,13 @@ class TestData:
     def test_a_text_that_holds_json_is_stored_as_it_stands(self, text: str) -> None:
         assert one(text) == text.encode()
         assert many(text) == [text.encode()]
+
+    def test_the_usual_wording_of_the_list_route_would_store_no_json(self) -> None:
+        """Why the document asks for each record by its number."""
+        usual = Template("#foreach($record in $input.path('$.records'))$util.base64Encode($record.data)#end")
+        body = json.dumps({"records": [{"data": {"a": 1, "b": "c"}}]})
+        text = Scope(Request("PUT", "dev", {}, "/x")).render(usual, body)
+        assert base64.b64decode(text) == b"{a=1, b=c}"
 
     def test_half_a_surrogate_pair_does_not_fail_the_request(self) -> None:
         body = b'{"records":[{"data":{"a":"\\ud800"},"partition-key":"\\ud800"},{"data":{"b":1},"partition-key":"k"}]}'

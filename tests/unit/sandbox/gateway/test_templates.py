@@ -106,7 +106,7 @@ class TestRendering:
         body = '{"records":[{"data":"a","partition-key":"k1"},{"data":{"n":null},"partition-key":"k2"}]}'
         made = json.loads(render(PUT_MANY, body, path_values={"stream-name": "s"}))
         assert [record["PartitionKey"] for record in made["Records"]] == ["k1", "k2"]
-        assert [base64.b64decode(record["Data"]) for record in made["Records"]] == [b"a", b'{"n":null}']
+        assert [base64.b64decode(record["Data"]) for record in made["Records"]] == [b"a", b"{n=null}"]
 
     @pytest.mark.parametrize(
         ("body", "count"), [("{}", "5"), ("", "5"), ('{"ShardCount":3}', "3"), ('{"ShardCount":null}', "5")]
@@ -137,6 +137,20 @@ class TestRendering:
     )
     def test_constructs(self, source: str, body: str, expected: str) -> None:
         assert render(source, body) == expected
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ('{"a":"x","b":{"c":true}}', "{a=x, b={c=true}}"),
+            ('{"a":[{"b":1},"t"]}', '{a=[{"b":1},"t"]}'),
+            ('[{"a":null}]', '[{"a":null}]'),
+            ("{}", "{}"),
+            ("2.5", "2.5"),
+        ],
+    )
+    def test_an_object_given_to_a_function_is_a_java_maps_text(self, value: str, expected: str) -> None:
+        source = "$util.base64Decode($util.base64Encode($input.path('$.v')))"
+        assert render(source, f'{{"v":{value}}}') == expected
 
     def test_escape_java_script(self) -> None:
         assert render("$util.escapeJavaScript($input.path('$.a'))", '{"a":"q\\"\\n\'s"}') == "q\\\"\\n\\'s"
