@@ -23,6 +23,7 @@ def make(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes supervisors of one home; at the end nothing of it may live."""
     monkeypatch.setattr(supervisor, "START_TIMEOUT", 20.0)
     monkeypatch.setattr(supervisor, "HUNG_AFTER", 1.0)
+    monkeypatch.setattr(supervisor, "RELEASED_AFTER", 0.5)
     made: list[Supervisor] = []
 
     def of(*parts: WebPart) -> Supervisor:

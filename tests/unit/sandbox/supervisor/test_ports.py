@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.supervisor import ports as ports_module
-from sandbox.supervisor.ports import PREFERRED, Ports, is_free
+from sandbox.supervisor.ports import PREFERRED, Ports, becomes_free, is_free
 
 
 @pytest.fixture
@@ -30,6 +30,14 @@ def test_a_port_that_lingers_after_a_connection_is_free() -> None:
         accepted.close()  # the side that closes first is left in TIME_WAIT
         client.close()
     assert is_free(port)
+
+
+def test_a_port_that_is_released_meanwhile_becomes_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    assert not becomes_free(port, 0)
+    monkeypatch.setattr(ports_module.time, "sleep", lambda seconds: server.close())
+    assert becomes_free(port, 5)
 
 
 def test_a_taken_port_is_not_chosen(ports: Ports, tmp_path: Path) -> None:

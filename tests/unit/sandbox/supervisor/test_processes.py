@@ -174,6 +174,11 @@ class TestRecords:
         expected = Record(os.getpid(), psutil.Process().create_time(), {"web/main": 21000}, ready=False)
         assert Records(path).all() == {"web": expected}
 
+    def test_a_record_of_an_earlier_version_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "processes.json"
+        path.write_text('{"web": {"pid": 12, "created": 3.5}}')
+        assert Records(path).all() == {"web": Record(12, 3.5, {}, ready=False)}
+
     def test_ready_holds_until_the_next_start(self, tmp_path: Path) -> None:
         records = Records(tmp_path / "processes.json")
         records.add("web", os.getpid(), {})
