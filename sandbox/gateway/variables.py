@@ -94,7 +94,7 @@ class Util:
     def base64Encode(self, text: object) -> str:  # noqa: N802
         """Encode the text as UTF-8, then as base64; half a surrogate pair becomes ``?``, as in Java.
 
-        An object of the payload is a Java map, whose text is ``{a=1}`` and not JSON: templates ask ``$input.json`` for it.
+        An object of the payload is a Java map, whose text is ``{a=1}`` and not JSON; ``$input.json`` gives its JSON.
         """
         return base64.b64encode(_text(text).encode("utf-8", "replace")).decode()
 
