@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.providers.databricks.operators.databricks import DatabricksSQLStatementsOperator
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
+from airflow.sdk import DAG, Asset, Param, chain, get_current_context, task
 
 from include import sql
 from include.config.settings import TABLES, load
@@ -20,6 +20,7 @@ from pinflow.operators.reconcile import ReconcileOperator
 from pinflow.operators.report import BatchReportOperator
 from pinflow.retries import FAIL_FAST
 from pinflow.sensors.landing import KafkaConnectLandingSensor
+from pinflow.timetables import CronDataIntervalFromTimetable
 
 if TYPE_CHECKING:
     from pinflow.intervals import Batch
@@ -31,7 +32,7 @@ TIME = "^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$"
 
 with DAG(
     dag_id="pinflow_batch",
-    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    schedule=CronDataIntervalFromTimetable("@daily", first_day=settings.batch.first_day),
     start_date=pendulum.datetime(2017, 10, 19, tz="UTC"),
     catchup=False,
     max_active_runs=1,

@@ -6,10 +6,12 @@ from airflow.plugins_manager import AirflowPlugin
 
 from pinflow.links.kinesis import KinesisStreamLink
 from pinflow.links.msk_connect import MskConnectConnectorLink
+from pinflow.timetables import CronDataIntervalFromTimetable
 
 
 class PinflowPlugin(AirflowPlugin):
-    """Links of our operators."""
+    """Links of our operators, and the timetable of the batch DAG."""
 
     name = "pinflow"
     operator_extra_links = [KinesisStreamLink(), MskConnectConnectorLink()]  # noqa: RUF012  Airflow's own form
+    timetables = [CronDataIntervalFromTimetable]  # noqa: RUF012  Airflow's own form

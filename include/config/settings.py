@@ -97,8 +97,9 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Batch:
-    """Choices of the batch pipeline."""
+    """Choices of the batch pipeline. ``first_day`` (UTC) is the first that is scheduled; backfills reach before it."""
 
+    first_day: str
     foreign_records: ForeignRecords
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 
+import yaml
+
+from include.config.settings import FOLDER
 from sandbox.supervisor.part import Context
 
 
@@ -22,6 +27,7 @@ def environment(context: Context) -> dict[str, str]:
         **context.client_environment(),
         **connections(context),
         "AIRFLOW_HOME": str(home),
+        "PINFLOW_SETTINGS": str(settings_file(context)),
         "PYTHONPATH": str(context.root),
         "NO_COLOR": "1",
         "AIRFLOW__CORE__DAGS_FOLDER": str(context.root / "dags"),
@@ -47,6 +53,16 @@ def environment(context: Context) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
     }
+
+
+def settings_file(context: Context) -> Path:
+    """The sandbox's settings with the day on which this sandbox was made as the first scheduled one."""
+    path = context.data("airflow") / "settings.yaml"
+    if not path.exists():
+        document = yaml.safe_load((FOLDER / "sandbox.yaml").read_text(encoding="utf-8"))
+        document["batch"]["first_day"] = datetime.now(UTC).date().isoformat()
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return path
 
 
 def connections(context: Context) -> dict[str, str]:

@@ -164,7 +164,7 @@ def test_ledger_equals_lines_in_s3_equals_silver_and_quarantine(pipeline: Pipeli
     positions = {(record.partition, record.offset) for record in pipeline.posted(table)}
     assert {(line["kafka_partition"], line["kafka_offset"]) for line in lines} == positions
     assert len(lines) == len(positions) == POSTS
-    audit = pipeline.sql(f"SELECT * FROM ops.batch_audit WHERE table_name = '{table}'")[0]
+    (audit,) = pipeline.sql(f"SELECT * FROM ops.batch_audit WHERE table_name = '{table}'")
     assert audit["landed"] == POSTS == audit["clean"] + audit["duplicates"] + audit["quarantined"]
     assert audit["clean"] == len(pipeline.silver(table))
 

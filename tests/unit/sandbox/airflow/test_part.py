@@ -3,15 +3,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 import yaml
 from cryptography.fernet import Fernet
 
+from include.config.settings import load
 from sandbox.airflow.environment import connections, environment
 from sandbox.airflow.part import PARTS, VERSION, Component
 from sandbox.supervisor.home import Home
@@ -186,9 +189,20 @@ class TestEnvironment:
         assert environment(home) == found
 
     def test_dags_see_the_sandbox_as_any_client_does(self, home: Home) -> None:
-        assert home.client_environment().items() <= environment(home).items()
+        own = {"PINFLOW_SETTINGS"}
+        for name in home.client_environment().keys() - own:
+            assert environment(home)[name] == home.client_environment()[name]
         assert environment(home)["AIRFLOW__CORE__DAGS_FOLDER"] == str(home.root / "dags")
         assert environment(home)["PYTHONPATH"] == str(home.root)
+
+    def test_the_schedule_begins_on_the_day_the_sandbox_is_made_and_stays(self, home: Home) -> None:
+        with time_machine.travel("2027-02-03T23:00:00Z", tick=False):
+            first = environment(home)["PINFLOW_SETTINGS"]
+        with time_machine.travel("2027-02-05T01:00:00Z", tick=False):
+            again = environment(home)["PINFLOW_SETTINGS"]
+        assert first == again
+        assert load(again).batch.first_day == "2027-02-03"
+        assert replace(load(again), batch=load("sandbox").batch) == load("sandbox")
 
     def test_state_is_in_the_sandbox(self, home: Home) -> None:
         found = environment(home)
