@@ -12,9 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
-
 from emulator.post import EmulatorOptions
 from emulator.post import run as post
 from emulator.source import engine, rows
@@ -64,6 +61,8 @@ def measure(posts: int) -> list[dict[str, Any]]:
 
 
 def _make_topics(home: Home, topics: Sequence[str], partitions: int) -> None:
+    from confluent_kafka.admin import AdminClient, NewTopic
+
     admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{home.port('kafka')}"})
     there = admin.list_topics(timeout=10).topics
     wanted = [NewTopic(topic, partitions, 1) for topic in topics if topic not in there]
@@ -99,6 +98,8 @@ def _classic(gateway: str, prefix: str, sample: Sequence[Post]) -> None:
 
 
 def _straight(home: Home, prefix: str, sample: Sequence[Post]) -> None:
+    from confluent_kafka import Producer
+
     producer = Producer({"bootstrap.servers": f"127.0.0.1:{home.port('kafka')}", "acks": "all", "linger.ms": 5})
     failed: list[str] = []
     for one in sample:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.timetables.interval import CronDataIntervalTimetable
-from pendulum import UTC, DateTime, Date
+from pendulum import UTC, Date, DateTime
 
 
 class CronDataIntervalFromTimetable(CronDataIntervalTimetable):
