@@ -27,7 +27,7 @@ class KafkaRestTopicTrigger(BaseTrigger):
     def __init__(
         self, topic: str, partitions: int, kafka_rest_conn_id: str, poll_interval: float, timeout: float
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.topic = topic
         self.partitions = partitions
         self.kafka_rest_conn_id = kafka_rest_conn_id

@@ -32,7 +32,7 @@ class KafkaConnectLandingTrigger(BaseTrigger):
         poll_interval: float,
         timeout: float,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.group = group
         self.targets = targets
         self.kafka_config_id = kafka_config_id
