@@ -38,8 +38,6 @@ def environment(context: Context) -> dict[str, str]:
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(bytes.fromhex(context.secret("airflow-fernet"))).decode(),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(context.port("airflow-scheduler", "logs")),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(context.port("airflow-triggerer", "logs")),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(context.port("airflow-api")),
         "AIRFLOW__API__BASE_URL": api,

@@ -53,7 +53,9 @@ class Component:
         python = context.python("airflow")
         verb = self.name.removeprefix("airflow-").replace("api", "api-server")
         argv = (str(python), "-m", "sandbox.supervisor.keeper", str(python.parent / "airflow"), verb)
-        return Command(argv, environment(context))
+        # Its log server listens on all addresses; the API server reads the log files themselves.
+        silent = ("--skip-serve-logs",) if verb in ("scheduler", "triggerer") else ()
+        return Command((*argv, *silent), environment(context))
 
     def check(self, context: Context) -> str | None:
         """Ask the API server how this component is."""
