@@ -75,17 +75,28 @@ def quality() -> tuple[Query, ...]:
 def statement(query: Query, catalog: str, values: Mapping[str, str | None] | None = None) -> str:
     """The statement that writes the answer of a gold query to ``<catalog>.gold.<name>``.
 
-    The parameter values become literals, since Spark 4.1 binds no parameter marker in CREATE TABLE ... AS SELECT.
-
     :param catalog: the catalog of the gold schema. The tables that are read carry no catalog: run the statement with
         this catalog as its current one.
-    :param values: texts for ``query.parameters``, each a moment as :func:`moment` takes it; left out means none.
+    :param values: as :func:`select` takes them.
     :raises SqlError: the catalog is no plain name, a value is no moment, or the query has no such parameter.
     """
     if not _IDENTIFIER.fullmatch(catalog):
         raise SqlError(
             f"The catalog {catalog!r} is not a plain name. It is part of a statement. Use letters, digits, _."
         )
+    table = f"CREATE OR REPLACE TABLE {catalog}.gold.{query.name}"
+    return f"{table}\nUSING DELTA\nCOMMENT '{_quoted(query.title)}'\nAS\n{select(query, values)}"
+
+
+def select(query: Query, values: Mapping[str, str | None] | None = None) -> str:
+    """The SELECT of a query with its parameters written as literals.
+
+    Databricks binds the markers in the text as well. Spark 4.1 with the SQL parser of Delta 4.4 binds none, not even in
+    ``SELECT :as_of`` (UNBOUND_SQL_PARAMETER), hence literals.
+
+    :param values: texts for ``query.parameters``, each a moment as :func:`moment` takes it; left out means none.
+    :raises SqlError: a value is no moment, or the query has no such parameter.
+    """
     if unknown := sorted(set(values or {}) - set(query.parameters)):
         raise SqlError(
             f"The query {query.name} has no parameter {unknown[0]!r}. It takes {query.parameters}. Leave it out."
@@ -94,8 +105,7 @@ def statement(query: Query, catalog: str, values: Mapping[str, str | None] | Non
     for parameter in query.parameters:
         literal = moment((values or {}).get(parameter))
         text = re.sub(rf"(?<![:\w]):{parameter}\b", f"'{literal}'", text)
-    table = f"CREATE OR REPLACE TABLE {catalog}.gold.{query.name}"
-    return f"{table}\nUSING DELTA\nCOMMENT '{_quoted(query.title)}'\nAS\n{text}"
+    return text
 
 
 def moment(value: str | None) -> str:

@@ -12,7 +12,7 @@ CATEGORIES = ("art", "beauty", "finance", "quotes", "travel")
 COUNTRIES = ("Albania", "Cote d'Ivoire", "Svalbard & Jan Mayen Islands", "Åland")
 
 
-def pin(ind: int = 7528, **changes: Any) -> Row:
+def pin(ind: Any = 7528, **changes: Any) -> Row:
     """A pin without any placeholder."""
     return {
         "index": ind,
@@ -31,7 +31,7 @@ def pin(ind: int = 7528, **changes: Any) -> Row:
     }
 
 
-def geo(ind: int = 7528, **changes: Any) -> Row:
+def geo(ind: Any = 7528, **changes: Any) -> Row:
     """A place."""
     return {
         "ind": ind,
@@ -43,7 +43,7 @@ def geo(ind: int = 7528, **changes: Any) -> Row:
     }
 
 
-def user(ind: int = 7528, **changes: Any) -> Row:
+def user(ind: Any = 7528, **changes: Any) -> Row:
     """A user."""
     return {
         "ind": ind,
@@ -84,8 +84,12 @@ class Dirt:
         key = "index" if table == "pin" else "ind"
         foreign = self.random.choice([other for other in MAKERS if other != table])
         needed = {"pin": "category", "geo": "country", "user": "last_name"}[table]
-        value = {"pin": {}, "geo": {"latitude": 90.1}, "user": {"age": 131}}[table]
-        moment = {"pin": {}, "geo": {"timestamp": "2020-02-30 00:00:00"}, "user": {"date_joined": "soon"}}[table]
+        values: dict[str, Row] = {"pin": {}, "geo": {"latitude": 90.1}, "user": {"age": 131}}
+        moments: dict[str, Row] = {
+            "pin": {},
+            "geo": {"timestamp": "2020-02-30 00:00:00"},
+            "user": {"date_joined": "soon"},
+        }
         return self.random.choice(
             [
                 "not json at all",
@@ -96,8 +100,8 @@ class Dirt:
                 json.dumps(without(row, needed)),
                 json.dumps(without(row, key)),
                 json.dumps({**row, key: self.random.choice([1.5, "x", -1, True, 2**31, [1], ""])}),
-                json.dumps({**row, **value}),
-                json.dumps({**row, **moment}),
+                json.dumps({**row, **values[table]}),
+                json.dumps({**row, **moments[table]}),
             ]
         )
 

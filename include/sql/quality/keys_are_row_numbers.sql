@@ -7,6 +7,6 @@ WITH keys AS (
     UNION ALL
     SELECT 'user', ind FROM silver.user
 )
-SELECT count(*) AS failures, min(concat(table_name, ' ', coalesce(ind, 'without key'))) AS example
+SELECT count(*) AS failures, min(concat(table_name, ' ', coalesce(CAST(ind AS STRING), 'without key'))) AS example
 FROM keys
 WHERE ind IS NULL OR ind < 0

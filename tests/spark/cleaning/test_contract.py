@@ -161,7 +161,7 @@ class TestExtraFields:
         assert found["pin: text"] == found["pin: list"] == 0
 
     def test_the_position_is_known(self, spark: Any) -> None:
-        position = {"kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 1, "kafka_timestamp": 2}
+        position: dict[str, Any] = {"kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 1, "kafka_timestamp": 2}
         frame = spark.createDataFrame([(json.dumps(pin(**position)),)], "raw string")
         assert rows(contract.examine(frame, "pin").select("extra_fields", "reason")) == [
             {"extra_fields": 0, "reason": None}

@@ -50,6 +50,11 @@ def utc(*parts: int) -> datetime:
 
 
 def answer(lake: Lake, query: sql.Query, **values: str | None) -> list[Row]:
+    """The rows of a query in its order, without a table."""
+    return lake.rows(f"SELECT * FROM ({sql.select(query, values)}) ORDER BY {query.order_by}")
+
+
+def written(lake: Lake, query: sql.Query, **values: str | None) -> list[Row]:
     """Write a gold table with its statement and read it in its order."""
     lake.spark.sql(sql.statement(query, CATALOG, values)).collect()
     return lake.rows(f"SELECT * FROM {CATALOG}.gold.{query.name} ORDER BY {query.order_by}")

@@ -49,7 +49,7 @@ class TestSideBySide:
             )
         with ThreadPoolExecutor(3) as pool:
             days = [(f"2022-03-0{day}", f"2022-03-0{day + 1}") for day in (1, 2, 3)]
-            audits = list(pool.map(lambda span: lake.run("pin", *span, f"batch {span[0]}"), days))
+            audits = list(pool.map(lambda span: lake.run("pin", span[0], span[1], f"batch {span[0]}"), days))
         assert [(audit["clean"], audit["quarantined"]) for audit in audits] == [(1, 1)] * 3
         assert len(lake.rows(f"SELECT * FROM {CATALOG}.silver.pin")) == 3
         assert len(lake.rows(f"SELECT * FROM {CATALOG}.quarantine.records")) == 3
@@ -103,7 +103,8 @@ class TestCommit:
             try:
                 writer.saveAsTable(name)
             except PySparkException as error:
-                return error
+                found: Exception = error
+                return found
             return None
 
         with ThreadPoolExecutor(4) as pool:
