@@ -8,7 +8,7 @@
     │   └── CannotReconcile     what exists differs from what was asked for and cannot be changed in place
     ├── OutcomeUnknown          the call went out and no usable answer came back: it may have been done
     ├── RecordsNotAccepted      a produce call or an emulator run left rejected or unknown records
-    ├── ConnectorFailed         MSK Connect reports FAILED
+    ├── ConnectorFailed         MSK Connect reports FAILED, or that tasks failed
     ├── PluginFailed            MSK Connect could not make the custom plugin
     ├── WaitTimedOut            a service did not reach the state in time
     │   └── LandingLate         the connector has not committed what was in the topics
@@ -81,7 +81,7 @@ class RecordsNotAccepted(PinflowError):
 
 
 class ConnectorFailed(PinflowError):
-    """MSK Connect reports FAILED.
+    """MSK Connect reports FAILED, or that tasks of a running connector failed.
 
     :param name: the connector.
     :param code: its state description's code.
@@ -90,7 +90,7 @@ class ConnectorFailed(PinflowError):
 
     def __init__(self, name: str, code: str, reason: str) -> None:
         super().__init__(
-            f"The connector {name} is FAILED ({code or 'no code'}).",
+            f"The connector {name} has failed ({code or 'no code'}).",
             f"Kafka Connect says: {reason or 'nothing; its worker log holds the trace.'}",
             "Mend the cause, then run pinflow_provision with on_failed=restart; committed offsets are kept.",
             name=name,

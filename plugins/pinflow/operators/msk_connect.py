@@ -265,9 +265,9 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
     :param subnets: subnets of the workers; the cluster's own when not given. (templated)
     :param security_groups: security groups of the workers; the cluster's own when not given. (templated)
     :param log_group: a CloudWatch log group for the workers' log. (templated)
-    :param on_failed: ``fail``, or ``restart`` to make a FAILED connector anew; its group keeps the committed offsets.
-        (templated)
-    :raises ConnectorFailed: it is FAILED, with the reason and the trace as far as the service gives them.
+    :param on_failed: ``fail``, or ``restart`` to make a connector anew that is FAILED or has failed tasks; its group
+        keeps the committed offsets. (templated)
+    :raises ConnectorFailed: it is FAILED or has failed tasks, with the reason and trace as far as the service gives them.
     :raises CannotReconcile: its plugin, role, servers or version differ, or it did not take a change.
     :raises NotFound: there is no such cluster or no active plugin of that name.
     :raises WaitTimedOut: it is not running in time.
@@ -330,7 +330,7 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
     ) -> dict[str, Any]:
         """Look again and go on; a FAILED connector is told with its reason rather than with the event's."""
         described = self.hook.connector(self.connector_name)
-        if described is not None and described["connectorState"] != "FAILED":
+        if described is not None and not has_failed(described):
             self._look_at(event)
         return self._converge(context, list(done))
 
@@ -375,7 +375,7 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
                 self._wait(waiter, arn, done=done)
             except WaitTimedOut:
                 found = self.hook.connector(self.connector_name)
-                if found is None or found["connectorState"] != "FAILED":
+                if found is None or not has_failed(found):
                     raise
 
     def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str] | None:
@@ -383,7 +383,7 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             done.append("create")
             return RUNNING, self._create()
         arn, state = described["connectorArn"], described["connectorState"]
-        if state == "FAILED":
+        if has_failed(described):
             return self._failed(described, done)
         if state == "DELETING":
             return DELETED, arn
@@ -559,7 +559,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
             if described is not None:
                 self._look_at(event)
             return self._create(context, stored)
-        if described is not None and described["connectorState"] == "FAILED":
+        if described is not None and has_failed(described):
             raise failed(described)
         self._look_at(event)
         return self._finished(context)
@@ -573,7 +573,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
                 self._wait(RUNNING, arn)
             except WaitTimedOut:
                 described = self.hook.connector(self.connector_name)
-                if described is not None and described["connectorState"] == "FAILED":
+                if described is not None and has_failed(described):
                     raise failed(described) from None
                 raise
         return self._finished(context)
@@ -594,8 +594,14 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
             store.set(self.STORED, stored)
 
 
+def has_failed(described: Mapping[str, Any]) -> bool:
+    """Whether a connector is FAILED, or runs with a state description, which is how failed tasks are told."""
+    state = described["connectorState"]
+    return state == "FAILED" or (state == "RUNNING" and bool(described.get("stateDescription", {}).get("code")))
+
+
 def failed(described: Mapping[str, Any]) -> ConnectorFailed:
-    """The error for a connector that ``DescribeConnector`` reports as FAILED."""
+    """The error for a connector that ``has_failed``."""
     why = described.get("stateDescription", {})
     return ConnectorFailed(described["connectorName"], why.get("code", ""), why.get("message", ""))
 

@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 
 from pinflow.exceptions import NotFound, WaitTimedOut
 from pinflow.hooks.msk_connect import MskConnectHook
-from pinflow.operators.msk_connect import RUNNING, failed
+from pinflow.operators.msk_connect import RUNNING, failed, has_failed
 from pinflow.triggers.msk_connect import MskConnectConnectorTrigger
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class MskConnectConnectorSensor(AwsBaseSensor[MskConnectHook]):
     :param connector_name: the connector's name. (templated)
     :param deferrable: wait in the triggerer.
     :raises NotFound: deferred, and there is no such connector.
-    :raises ConnectorFailed: it is FAILED, with the reason.
+    :raises ConnectorFailed: it is FAILED or has failed tasks, with the reason.
     :raises WaitTimedOut: deferred, and it does not run in time.
     """
 
@@ -52,7 +52,7 @@ class MskConnectConnectorSensor(AwsBaseSensor[MskConnectHook]):
         described = self.hook.connector(self.connector_name)
         state = described["connectorState"] if described else "not there"
         self.log.info("Connector %s: %s", self.connector_name, state)
-        if described is not None and state in self.FAILURE_STATES:
+        if described is not None and has_failed(described):
             raise failed(described)
         return state in self.SUCCESS_STATES
 

@@ -246,6 +246,13 @@ class TestMskConnectCreateConnectorOperator:
             operator.execute(context)
         assert caught.value.data == {"name": "sink", "code": "TaskFailed", "reason": why["message"]}
 
+    def test_failed_tasks_of_a_running_connector_are_told_too(self, context: Any, script: Any) -> None:
+        why = {"code": "UnknownError.TaskFailed", "message": "1 of 3 tasks failed. S3Exception: 403"}
+        operator = create()
+        script(operator).connector(connector(stateDescription=why))
+        with pytest.raises(ConnectorFailed, match=r"1 of 3 tasks failed\. S3Exception: 403"):
+            operator.execute(context)
+
     def test_failed_is_made_anew_on_request(self, context: Any, script: Any) -> None:
         operator = create(on_failed="restart")
         calls = script(operator).connector(connector("FAILED")).call("delete_connector", {"connectorArn": ARN})
