@@ -267,7 +267,7 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
     :param log_group: a CloudWatch log group for the workers' log. (templated)
     :param on_failed: ``fail``, or ``restart`` to make a connector anew that is FAILED or has failed tasks; its group
         keeps the committed offsets. (templated)
-    :raises ConnectorFailed: it is FAILED or has failed tasks, with the reason and trace as far as the service gives them.
+    :raises ConnectorFailed: it is FAILED or has failed tasks, with the reason and trace if the service gives them.
     :raises CannotReconcile: its plugin, role, servers or version differ, or it did not take a change.
     :raises NotFound: there is no such cluster or no active plugin of that name.
     :raises WaitTimedOut: it is not running in time.
