@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="pinflow-dags-"))
 os.environ.setdefault("AIRFLOW_HOME", str(HOME))
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(ROOT / "plugins")
 os.environ.setdefault("PINFLOW_SETTINGS", "sandbox")
 
 
