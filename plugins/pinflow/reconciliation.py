@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 EDGE_MS = 120_000
 PAGE = 50_000
 MIX = 1_000_003
+# As cleaning reads a key (``7528`` or ``7528.0``); one that is none is null, so that poison can be told of.
 KEY = (
-    "CAST(coalesce("
+    "TRY_CAST(TRY_CAST(coalesce("
     + ", ".join(f"get_json_object(b.raw, '$.{name}')" for name in ("index", "ind", "idx"))
-    + ") AS BIGINT)"
+    + ") AS DECIMAL(28, 8)) AS BIGINT)"
 )
 WITHIN = "b.kafka_timestamp >= :start AND b.kafka_timestamp < :end"
 

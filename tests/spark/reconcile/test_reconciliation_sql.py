@@ -151,3 +151,14 @@ def test_another_interval_is_another_matter(landed: Lake) -> None:
     landed.land(TOPIC, day, f"{TOPIC}+0+0000000050.json.gz", lines)
     landed.run("user", "2022-03-05T00:00:00Z", "2022-03-06T00:00:00Z", "batch-2")
     assert find(landed, Ledger(ACCEPTED)) == Finding("user", 6, 6, 0, 1)
+
+
+def test_a_record_whose_key_is_no_number_is_foreign_without_a_post(spark: Any, tmp_path: Any) -> None:
+    lake = Lake(spark, tmp_path / "topics")
+    lake.drop()
+    rows = [(user(0), 0, 0), (user(0) | {"ind": "seven"}, 0, 1), (user(0) | {"ind": 8.0}, 0, 2)]
+    lines = [positioned(row, TOPIC, partition, offset, HOUR) for row, partition, offset in rows]
+    lake.land(TOPIC, HOUR, f"{TOPIC}+0+0000000000.json.gz", lines)
+    lake.run("user", "2022-03-01T00:00:00Z", "2022-03-02T00:00:00Z")
+    assert find(lake, Ledger([(0, 0, 0), (8, 0, 2)])).foreign == [Surplus(None, 0, 1)]
+    assert find(lake, Ledger([(0, 0, 0), (7, 0, 1), (8, 0, 2)])).wrong is False
