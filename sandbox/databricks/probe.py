@@ -1,38 +1,22 @@
-"""Ask a Spark Connect server for its version, with nothing but grpc: ``python -m sandbox.databricks.probe PORT``."""
+"""Ask a Spark Connect server for its version: ``python -m sandbox.databricks.probe PORT``."""
 
 from __future__ import annotations
 
 import sys
 
-import grpc  # type: ignore[import-untyped]
+from sandbox.databricks.connect_protocol import call, channel, version_request
 
-METHOD = "/spark.connect.SparkConnectService/AnalyzePlan"
-SESSION = b"00000000-0000-4000-8000-000000000001"
+SESSION = "00000000-0000-4000-8000-000000000001"
 TIMEOUT = 4.0
 
 
-def request() -> bytes:
-    """``AnalyzePlanRequest{session_id, user_context{user_id: "probe"}, spark_version{}}`` in protobuf.
-
-    Written out here because importing pyspark for it takes a second of processor time at each check.
-    """
-    return b"\x0a" + bytes([len(SESSION)]) + SESSION + b"\x12\x07\x0a\x05probe\x52\x00"
-
-
-def probe(port: int) -> None:
-    """Wait for an answer.
-
-    :param port: of the Connect server on 127.0.0.1.
-    :raises grpc.RpcError: the server does not answer within 4 s, or with an error.
-    """
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
-        channel.unary_unary(METHOD)(request(), timeout=TIMEOUT)
-
-
 def main() -> int:
-    """The exit code is 0 when the server answers."""
+    """The exit code is 0 when the server answers within 4 s."""
+    import grpc  # type: ignore[import-untyped]
+
     try:
-        probe(int(sys.argv[1]))
+        with channel(int(sys.argv[1])) as made:
+            call(made, "AnalyzePlan", version_request(SESSION, "probe"), TIMEOUT)
     except grpc.RpcError as error:
         sys.stderr.write(f"gRPC: {error.code().name} {error.details()}\n")
         return 1

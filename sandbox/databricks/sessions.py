@@ -8,6 +8,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+from sandbox.databricks.connect_protocol import call, channel, interrupt_request, release_request, version_request
 from sandbox.databricks.sql.parameters import literal
 from sandbox.databricks.sql.text import bind
 
@@ -30,8 +31,9 @@ def remote_url(port: int, session_id: str | None = None) -> str:
 def connect(url: str) -> SparkSession:
     """Open a session.
 
-    A lost server is given up after about 20 s instead of 10 minutes, because the session is lost with it; and errors
-    are raised, not also written to standard error as JSON.
+    A lost server is given up after about 20 s instead of 10 minutes, because the session is lost with it; errors are
+    raised, not also written to standard error as JSON; and a session is ended by ``stop`` only: in PySpark 4.1.3 its
+    ``__del__`` waits for a thread pool, and hangs for ever when the garbage collector runs while that pool is in use.
 
     :param url: as :func:`remote_url` makes it.
     :raises pyspark.errors.PySparkException: there is no server.
@@ -41,6 +43,7 @@ def connect(url: str) -> SparkSession:
 
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL + 1)
+    SparkSession.__del__ = lambda _: None
     session: SparkSession = SparkSession.builder.remote(url).create()
     session.client.set_retry_policies([DefaultPolicy(max_retries=8, max_backoff=5000)])
     _bind_parameters(session)
@@ -93,23 +96,21 @@ class ConnectSessions:
     async def release(self, session_id: str) -> None:
         """Interrupt all operations of a session and end it; the server then stops its streaming queries.
 
-        A server that is not there has no session either: that is logged, not raised.
+        The session is looked up first: the server refuses late requests of the killed process only for a session that
+        it has known. A server that is not there has no session either: that is logged, not raised.
         """
         await asyncio.to_thread(self._release, session_id)
 
     def _release(self, session_id: str) -> None:
         import grpc  # type: ignore[import-untyped]
-        from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
-        who: dict[str, Any] = {"session_id": session_id, "user_context": base_pb2.UserContext(user_id=USER_ID)}
-        interrupt = base_pb2.InterruptRequest.InterruptType.INTERRUPT_TYPE_ALL
-        with grpc.insecure_channel(f"127.0.0.1:{self._port}", [("grpc.enable_http_proxy", 0)]) as channel:
-            stub = base_pb2_grpc.SparkConnectServiceStub(channel)
-            try:
-                stub.Interrupt(base_pb2.InterruptRequest(interrupt_type=interrupt, **who), timeout=TIMEOUT_SECONDS)
-                stub.ReleaseSession(base_pb2.ReleaseSessionRequest(**who), timeout=TIMEOUT_SECONDS)
-            except grpc.RpcError as error:
-                LOGGER.warning("session %s was not released: %s", session_id, error.code())
+        try:
+            with channel(self._port) as made:
+                call(made, "AnalyzePlan", version_request(session_id, USER_ID), TIMEOUT_SECONDS)
+                call(made, "Interrupt", interrupt_request(session_id, USER_ID), TIMEOUT_SECONDS)
+                call(made, "ReleaseSession", release_request(session_id, USER_ID), TIMEOUT_SECONDS)
+        except grpc.RpcError as error:
+            LOGGER.warning("session %s was not released: %s", session_id, error.code())
 
 
 class NoSessions:

@@ -92,6 +92,8 @@ def _addresses(context: Context) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(context.port(PART)),
+        "spark.connect.execute.manager.detachedTimeout": "60s",
+        "spark.connect.session.manager.defaultSessionTimeout": "30m",
     }
 
 

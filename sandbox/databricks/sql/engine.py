@@ -1,26 +1,23 @@
-"""Runs statements on Spark Connect, each in a session of its own."""
+"""Runs statements: what an engine is, and the one that has worker processes on Spark Connect."""
 
 from __future__ import annotations
 
-import datetime as dt
+import contextlib
+import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from sandbox.databricks.sessions import connect, error_text, remote_url
 from sandbox.databricks.sql.parameters import Parameter
-from sandbox.databricks.sql.results import Column, Result
+from sandbox.databricks.sql.results import Column, Result, Row
 from sandbox.databricks.sql.text import bind
 
-if TYPE_CHECKING:
-    from pyspark.sql.connect.session import SparkSession
-    from pyspark.sql.types import DataType
-
-TYPE_NAMES = {
-    "tinyint": "BYTE", "smallint": "SHORT", "int": "INT", "bigint": "LONG", "float": "FLOAT", "double": "DOUBLE",
-    "boolean": "BOOLEAN", "string": "STRING", "binary": "BINARY", "date": "DATE", "timestamp": "TIMESTAMP",
-    "timestamp_ntz": "TIMESTAMP_NTZ", "void": "NULL",
-}  # fmt: skip
+ROOT = Path(__file__).parents[3]
+IDLE_WORKERS = 1
 
 
 class SqlError(Exception):
@@ -31,7 +28,7 @@ class SqlError(Exception):
 class Statement:
     """One statement to run.
 
-    :param session_id: the session that it gets to itself; ending the session cancels it.
+    :param session_id: the session that it gets to itself.
     :param row_limit: at most so many rows; none = all.
     """
 
@@ -53,6 +50,14 @@ class Engine(Protocol):
         """
         ...
 
+    def cancel(self, session_id: str) -> None:
+        """Make ``run`` of a statement end with an error; nothing happens when it has ended."""
+        ...
+
+    def close(self) -> None:
+        """Give up everything."""
+        ...
+
 
 class NoEngine:
     """Where there is no Spark, statements fail and say so."""
@@ -64,78 +69,119 @@ class NoEngine:
         """
         raise SqlError("This workspace server was started without Spark. Start it with --spark-port.")
 
+    def cancel(self, session_id: str) -> None:
+        """Nothing runs."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Worker:
+    """A process that runs one statement at a time: JSON lines in and out."""
+
+    def __init__(self, port: int) -> None:
+        argv = (sys.executable, "-m", "sandbox.databricks.sql.worker", str(port))
+        self.process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def send(self, statement: Statement) -> None:
+        bound = bind(statement.sql, {given.name: given.literal for given in statement.parameters})
+        request = {**asdict(statement), "sql": bound}
+        request.pop("parameters")
+        with contextlib.suppress(BrokenPipeError):
+            self._stream("stdin").write(json.dumps(request) + "\n")
+            self._stream("stdin").flush()
+
+    def receive(self) -> dict[str, Any]:
+        """:raises SqlError: the statement failed, or the process is gone."""
+        line = self._stream("stdout").readline()
+        if not line:
+            raise SqlError("The statement was stopped: the process that ran it has ended.")
+        message: dict[str, Any] = json.loads(line)
+        if "error" in message:
+            raise SqlError(message["error"])
+        return message
+
+    def _stream(self, name: str) -> Any:
+        return getattr(self.process, name)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._stream("stdin").close()
+        self._stream("stdout").close()
+
 
 class SparkEngine:
-    """Runs statements on a Spark Connect server.
+    """Runs statements on a Spark Connect server, each in a new session, in processes of their own.
+
+    Processes and not threads: PySpark's client shares locks between all its sessions, and a statement that hangs can
+    be ended without harming another.
 
     :param port: of the server on 127.0.0.1.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._busy: dict[str, _Worker] = {}
 
     def run(self, statement: Statement) -> Result:
         """Run a statement in a new session: nothing of another one is in it, and a restarted server is no matter.
 
         :raises SqlError: Spark's error, or no Spark.
         """
-        from pyspark.errors import PySparkException
-
+        worker = self._take(statement.session_id)
         try:
-            session = connect(remote_url(self._port, statement.session_id))
-            frame = self._frame(session, statement)
-            if statement.row_limit is not None:
-                frame = frame.limit(statement.row_limit + 1)
-            columns = [column(field.name, field.dataType) for field in frame.schema.fields]
-            return Result(columns, self._rows(frame), statement.row_limit)
-        except PySparkException as error:
-            raise SqlError(error_text(error)) from error
+            worker.send(statement)
+            columns = [Column(**column) for column in worker.receive()["columns"]]
+        except SqlError:
+            self._give_back(statement.session_id, clean=worker.process.poll() is None)
+            raise
+        return Result(columns, self._rows(statement.session_id, worker), statement.row_limit)
 
-    def _frame(self, session: SparkSession, statement: Statement) -> Any:
-        if statement.catalog:
-            session.catalog.setCurrentCatalog(statement.catalog)
-        if statement.schema:
-            session.catalog.setCurrentDatabase(statement.schema)
-        return session.sql(bind(statement.sql, {given.name: given.literal for given in statement.parameters}))
-
-    def _rows(self, frame: Any) -> Iterator[list[Any]]:
-        from pyspark.errors import PySparkException
-        from pyspark.sql.types import TimestampType
-
-        utc = [isinstance(field.dataType, TimestampType) for field in frame.schema.fields]
+    def _rows(self, session_id: str, worker: _Worker) -> Iterator[Row]:
+        clean = False
         try:
-            for row in frame.toLocalIterator():
-                yield [_in_utc(value) if zoned else value for value, zoned in zip(row, utc, strict=True)]
-        except PySparkException as error:
-            raise SqlError(error_text(error)) from error
+            while rows := worker.receive()["rows"]:
+                yield from rows
+            clean = True
+        finally:
+            self._give_back(session_id, clean=clean)
 
+    def _take(self, session_id: str) -> _Worker:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.process.poll() is None:
+                    break
+            else:
+                worker = _Worker(self._port)
+            self._busy[session_id] = worker
+            return worker
 
-def _in_utc(value: dt.datetime | None) -> dt.datetime | None:
-    """PySpark gives moments in the process's own time zone, without saying so."""
-    return value and value.astimezone(dt.UTC)
+    def _give_back(self, session_id: str, *, clean: bool) -> None:
+        """Keep one worker warm; end those beyond it, and those that may still have something to say."""
+        with self._lock:
+            worker = self._busy.pop(session_id, None)
+            if worker and clean and len(self._idle) < IDLE_WORKERS:
+                self._idle.append(worker)
+                return
+        if worker:
+            worker.end()
 
+    def cancel(self, session_id: str) -> None:
+        """End the process of a statement."""
+        with self._lock:
+            worker = self._busy.get(session_id)
+        if worker:
+            worker.process.kill()
 
-def column(name: str, kind: DataType) -> Column:
-    """A column of a result from Spark's type."""
-    from pyspark.sql.types import ArrayType, DecimalType, MapType, StructType
-
-    if isinstance(kind, DecimalType):
-        return Column(name, "DECIMAL", f"DECIMAL({kind.precision},{kind.scale})", kind.precision, kind.scale)
-    for complex_type, type_name in ((ArrayType, "ARRAY"), (MapType, "MAP"), (StructType, "STRUCT")):
-        if isinstance(kind, complex_type):
-            return Column(name, type_name, type_text(kind))
-    simple = kind.simpleString()
-    return Column(name, TYPE_NAMES.get(simple, simple.split("(")[0].upper()), simple.upper())
-
-
-def type_text(kind: DataType) -> str:
-    """A type as SQL writes it; names of fields keep their case."""
-    from pyspark.sql.types import ArrayType, MapType, StructType
-
-    if isinstance(kind, ArrayType):
-        return f"ARRAY<{type_text(kind.elementType)}>"
-    if isinstance(kind, MapType):
-        return f"MAP<{type_text(kind.keyType)}, {type_text(kind.valueType)}>"
-    if isinstance(kind, StructType):
-        return f"STRUCT<{', '.join(f'{field.name}: {type_text(field.dataType)}' for field in kind.fields)}>"
-    return str(kind.simpleString()).upper()
+    def close(self) -> None:
+        """End all processes."""
+        with self._lock:
+            workers = [*self._idle, *self._busy.values()]
+            self._idle.clear()
+        for worker in workers:
+            worker.process.kill()
+            worker.process.wait()

@@ -74,7 +74,8 @@ def chunks(result: Result) -> Iterator[Chunk]:
     for number, row in enumerate(result.rows):
         if number == result.row_limit:
             result.truncated = True
-            break
+        if result.truncated:
+            continue
         written = [text(value) for value in row]
         length = sum(len(value) for value in written if value) + 4 * len(written)
         rows.append(written)

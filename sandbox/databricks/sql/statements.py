@@ -79,11 +79,11 @@ class Statements:
             self._fail(statement, "BAD_REQUEST", str(error))
         except ResultTooLargeError as error:
             self._fail(statement, "RESOURCE_EXHAUSTED", str(error))
+            await self._end(statement.session_id)
         except Exception as error:
             LOGGER.exception("statement %s", statement.session_id)
             self._fail(statement, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
-        finally:
-            await self._sessions.release(statement.session_id)
+            await self._end(statement.session_id)
 
     def _work(self, statement: Statement) -> None:
         """In a worker thread: run the statement and keep its result."""
@@ -134,8 +134,6 @@ class Statements:
             except SqlError as error:
                 LOGGER.warning("warm-up: %s", error)
                 return
-            finally:
-                await self._sessions.release(statement.session_id)
 
     def _discard(self, statement: Statement) -> None:
         for _ in chunks(self._engine.run(statement)):
@@ -157,6 +155,11 @@ class Statements:
             return
         self._cancelled.add(statement_id)
         self._set(statement_id, "CANCELED")
+        await self._end(statement_id)
+
+    async def _end(self, statement_id: str) -> None:
+        """End the process of a statement, and its Spark session, whose work would go on without it."""
+        await asyncio.to_thread(self._engine.cancel, statement_id)
         await self._sessions.release(statement_id)
 
     def view(self, statement_id: str) -> dict[str, Any]:
@@ -202,8 +205,9 @@ class Statements:
         """Cancel what runs."""
         for statement_id in list(self._running):
             self._fail(Statement(statement_id, ""), "ABORTED", LOST)
-            await self._sessions.release(statement_id)
+            await self._end(statement_id)
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._engine.close()
 
 
 def read_statement(statement_id: str, request: Mapping[str, Any]) -> Statement:

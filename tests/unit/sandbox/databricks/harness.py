@@ -44,6 +44,12 @@ class DuckDbEngine:
         columns = [Column(name, *kind) for name, kind in zip(relation.columns, kinds, strict=True)]
         return Result(columns, relation.fetchall(), statement.row_limit)
 
+    def cancel(self, session_id: str) -> None:
+        """Statements are too short to be stopped."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class Workspace:
     """A client of the server under test."""

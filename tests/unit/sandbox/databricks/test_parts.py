@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.databricks import spark_connect
+from sandbox.databricks.connect_protocol import interrupt_request, release_request, version_request
 from sandbox.databricks.part import PARTS, DatabricksPart, SparkPart
-from sandbox.databricks.probe import request
 from sandbox.supervisor.home import Home
 
 
@@ -89,10 +89,13 @@ class TestSpark:
         assert problem is not None
         assert "gRPC" in problem
 
-    def test_the_probe_is_a_request_of_spark_connect(self) -> None:
+    def test_requests_are_those_of_spark_connect(self) -> None:
         """Compared with what pyspark's own classes give (pyspark 4.1.3, spark/connect/base.proto)."""
-        session = b"00000000-0000-4000-8000-000000000001"
-        assert request() == b"\n$" + session + b"\x12\x07\n\x05probeR\x00"
+        session = "00000000-0000-4000-8000-000000000001"
+        who = b"\n$" + session.encode() + b"\x12\x07\n\x05probe"
+        assert version_request(session, "probe") == who + b"R\x00"
+        assert interrupt_request(session, "probe") == who + b" \x01"
+        assert release_request(session, "probe") == who
 
 
 class TestDatabricks:

@@ -134,28 +134,29 @@ def test_warehouses(workspace: Workspace) -> None:
 
 
 class SlowEngine:
-    """Blocks until the statement's session is ended, as Spark does when it is interrupted."""
+    """Blocks until the statement is cancelled."""
 
     def __init__(self) -> None:
         self.ended: dict[str, threading.Event] = {}
-        self.began = threading.Event()
 
     def run(self, statement: Statement) -> Result:
-        self.began.set()
         if statement.sql == "SLOW":
             self.ended.setdefault(statement.session_id, threading.Event()).wait(30)
             raise SqlError("interrupted")
         return Result([Column("a", "STRING", "STRING")], [[statement.catalog, statement.schema]])
 
-    async def release(self, session_id: str) -> None:
+    def cancel(self, session_id: str) -> None:
         self.ended.setdefault(session_id, threading.Event()).set()
+
+    def close(self) -> None:
+        for event in self.ended.values():
+            event.set()
 
 
 @pytest.fixture
 def slow(data: Path) -> Iterator[Workspace]:
-    engine = SlowEngine()
-    made: Engine = engine
-    with TestClient(create_app(configuration(data, engine=made, sessions=engine))) as client:
+    engine: Engine = SlowEngine()
+    with TestClient(create_app(configuration(data, engine=engine))) as client:
         yield Workspace(client, data)
 
 
