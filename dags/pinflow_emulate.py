@@ -45,9 +45,9 @@ with DAG(
         "target": Param(
             "batch",
             type="string",
-            enum=["batch", "console"],
+            enum=["batch", "stream", "both", "console"],
             title="Where to",
-            description_md="`batch` posts to the topics; `console` only prints.",
+            description_md="`batch` posts to the topics, `stream` to the streams, `both` to either; `console` prints.",
         ),
         "rate": Param(
             None,

@@ -77,13 +77,17 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_post(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--to", choices=("console", "batch"), default="batch")
+    parser.add_argument("--to", choices=("console", "batch", "stream", "both"), default="batch")
     parser.add_argument("--gateway", metavar="URL", default=os.environ.get(GATEWAY, ""), help="with the stage")
-    parser.add_argument("--prefix", default="pinflow", help="topics are PREFIX.pin, PREFIX.geo, PREFIX.user")
+    parser.add_argument(
+        "--prefix", default="pinflow", help="topics are PREFIX.pin ..., streams streaming-PREFIX-pin ..."
+    )
     parser.add_argument("--posts", type=_posts, default=1_000, metavar="N|all")
     parser.add_argument("--rate", type=_rate, metavar="R|human", help="posts a second, or pauses of 0 to 2 s")
     parser.add_argument("--seed", type=int, default=100, metavar="N")
-    parser.add_argument("--days", type=_days, metavar="FROM:TO", help="spread over these days (both included, UTC)")
+    parser.add_argument(
+        "--days", type=_days, metavar="FROM:TO", help="spread over these days (both included, UTC; batch only)"
+    )
     parser.add_argument("--run-id", metavar="NAME", help="go on with this run if the ledger has it")
     parser.add_argument("--batch-size", type=int, default=EmulatorOptions.batch_size, metavar="N")
     parser.add_argument("--connections", type=int, default=EmulatorOptions.connections, metavar="N")
@@ -119,7 +123,7 @@ def _post(given: argparse.Namespace) -> int:
         run_id=given.run_id,
     )
     with _stop_on_signal() as stop:
-        summary = run(options, on_progress=_line if given.to == "batch" else None, stop=stop)
+        summary = run(options, on_progress=None if given.to == "console" else _line, stop=stop)
     if given.to == "console":
         print(f"{summary.posts} posts printed, {summary.state}.", file=sys.stderr)
     else:

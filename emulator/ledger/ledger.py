@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, delete, func, insert, select, update
 
-from emulator.ledger.records import NOT_SENT, REFUSED_ALL, Attempt, Earlier, Outcome, Path, Result, State
-from emulator.ledger.tables import entries, intents, metadata, runs
-from emulator.source.database import make_tables
+from emulator.ledger.records import NOT_SENT, REFUSED_ALL, THROTTLED, Attempt, Earlier, Outcome, Path, Result, State
+from emulator.ledger.tables import entries, intents, prepare, runs
 
 FETCH = 5_000
 REASON_MOST = 1_000
@@ -26,14 +25,15 @@ _COLUMNS = [column.name for column in entries.columns if column.name != "id"]
 class Ledger:
     """The ledger on the source database.
 
-    Readers see it while an emulator writes. All times are milliseconds since 1970, UTC; ranges are half open.
+    Its readers tell of the batch path unless they say otherwise, and may read while an emulator writes.
+    All times are milliseconds since 1970, UTC; ranges are half open.
 
-    :param engine: as :func:`emulator.source.engine` makes it; missing tables are made.
+    :param engine: as :func:`emulator.source.engine` makes it; missing tables and columns are made.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        make_tables(metadata, engine)
+        prepare(engine)
         self._insert = _insert_text(engine)
 
     def begin(self, run_id: str, *, target: str, mode: str, seed: int) -> Earlier:
@@ -67,10 +67,11 @@ class Ledger:
         with self._engine.begin() as connection:
             connection.execute(insert(intents), rows)
 
-    def settle(self, settled: Iterable[tuple[Attempt, Sequence[Outcome]]]) -> None:
+    def settle(self, settled: Iterable[tuple[Attempt, Sequence[Outcome | None]]]) -> None:
         """Replace attempts by the outcome of each of their records, in one transaction.
 
-        An attempt without outcomes (an empty sequence) was never sent and leaves nothing behind.
+        An attempt without outcomes (an empty sequence) was never sent and leaves nothing behind, and so does a record
+        whose outcome is None: it was surely not taken, and is sent again.
         """
         pairs = list(settled)
         rows = [row for attempt, outcomes in pairs if outcomes for row in _rows(attempt, outcomes)]
@@ -83,40 +84,56 @@ class Ledger:
     def accepted(
         self, table: str, start_ms: int | None = None, end_ms: int | None = None
     ) -> Iterator[tuple[int, int, int]]:
-        """The records that were taken: (ind, partition, offset), in the order they were written down.
+        """The records that Kafka took: (ind, partition, offset), in the order they were written down.
 
         :param table: ``pin``, ``geo`` or ``user``.
         :param start_ms: leave out records with an earlier timestamp.
         :param end_ms: leave out records with this timestamp or a later one.
         """
         query = select(entries.c.ind, entries.c.partition, entries.c.record_offset)
-        query = _span(query.where(entries.c.table_name == table), start_ms, end_ms)
+        query = _span(query.where(entries.c.table_name == table, _on(Path.BATCH)), start_ms, end_ms)
         with self._engine.connect().execution_options(yield_per=FETCH) as connection:
             for row in connection.execute(query.where(entries.c.outcome == Result.ACCEPTED.value)):
                 yield row[0], row[1], row[2]
 
-    def ambiguous(self, table: str) -> set[int]:
+    def streamed(self, table: str, run_id: str | None = None) -> Iterator[tuple[int, str]]:
+        """The records that Kinesis took: (ind, sequence number), in the order they were written down.
+
+        :param table: ``pin``, ``geo`` or ``user``.
+        :param run_id: only those of this run.
+        """
+        query = select(entries.c.ind, entries.c.sequence).where(entries.c.table_name == table, _on(Path.STREAM))
+        query = query.where(entries.c.outcome == Result.ACCEPTED.value).order_by(entries.c.id)
+        if run_id is not None:
+            query = query.where(entries.c.run_id == run_id)
+        with self._engine.connect().execution_options(yield_per=FETCH) as connection:
+            for row in connection.execute(query):
+                yield row[0], row[1]
+
+    def ambiguous(self, table: str, path: Path = Path.BATCH) -> set[int]:
         """The posts of which some record may have been taken without our knowing.
 
         That is each one with an attempt of unknown outcome, even if a later attempt was accepted (then it may be there
         twice), and each one of an attempt that is under way or was cut off.
         """
         unknown = entries.c.outcome == Result.UNKNOWN.value
-        query = select(entries.c.ind).where(entries.c.table_name == table, unknown).distinct()
+        query = select(entries.c.ind).where(entries.c.table_name == table, _on(path), unknown).distinct()
         with self._engine.connect() as connection:
-            found = {ind for name, ind, _ in _under_way(connection) if name == table}
+            found = {ind for name, ind, _ in _under_way(connection, path) if name == table}
             return found.union(connection.execute(query).scalars())
 
-    def totals(self, start_ms: int | None = None, end_ms: int | None = None) -> dict[str, dict[str, int]]:
+    def totals(
+        self, start_ms: int | None = None, end_ms: int | None = None, path: Path = Path.BATCH
+    ) -> dict[str, dict[str, int]]:
         """Attempts by table and outcome: ``{"pin": {"accepted": n, "rejected": n, "unknown": n}, ...}``.
 
         Each table of the ledger is there; a record that was sent twice counts twice. Attempts under way are unknown.
         """
-        query = select(entries.c.table_name, entries.c.outcome, func.count())
+        query = select(entries.c.table_name, entries.c.outcome, func.count()).where(_on(path))
         query = _span(query, start_ms, end_ms).group_by(entries.c.table_name, entries.c.outcome)
         found = {table: dict.fromkeys(map(str, Result), 0) for table in ("pin", "geo", "user")}
         with self._engine.connect() as connection:
-            for table, _, moment in _under_way(connection):
+            for table, _, moment in _under_way(connection, path):
                 if (start_ms is None or moment >= start_ms) and (end_ms is None or moment < end_ms):
                     found[table][Result.UNKNOWN.value] += 1
             for table, outcome, records in connection.execute(query):
@@ -184,7 +201,7 @@ def _intent(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _rows(attempt: Attempt, outcomes: Sequence[Outcome]) -> Iterator[tuple[Any, ...]]:
+def _rows(attempt: Attempt, outcomes: Sequence[Outcome | None]) -> Iterator[tuple[Any, ...]]:
     run_id, path, table, topic, number = (
         attempt.run_id,
         attempt.path.value,
@@ -193,34 +210,41 @@ def _rows(attempt: Attempt, outcomes: Sequence[Outcome]) -> Iterator[tuple[Any, 
         attempt.attempt,
     )
     for ind, moment, outcome in zip(attempt.inds, attempt.timestamps, outcomes, strict=True):
-        result, partition, offset, code, reason = outcome
+        if outcome is None:
+            continue
+        result, partition, offset, code, reason, sequence = outcome
         cut = reason[:REASON_MOST] if reason else None
-        yield run_id, path, table, ind, number, result.value, topic, partition, offset, moment, code, cut
+        yield run_id, path, table, ind, number, result.value, topic, partition, offset, moment, code, cut, sequence
 
 
 def _earlier(connection: Connection, run_id: str) -> Earlier:
     found = Earlier(resumed=True)
-    columns = (entries.c.table_name, entries.c.ind, entries.c.outcome, entries.c.timestamp_ms, entries.c.code)
-    query = select(*columns).where(entries.c.run_id == run_id)
-    for table, ind, outcome, moment, code in connection.execute(query):
-        if code == NOT_SENT or code in REFUSED_ALL:
+    names = ("path", "table_name", "ind", "outcome", "timestamp_ms", "code")
+    query = select(*(entries.c[name] for name in names)).where(entries.c.run_id == run_id)
+    for path, table, ind, outcome, moment, code in connection.execute(query):
+        if code == NOT_SENT or code in REFUSED_ALL or code in THROTTLED:
             continue
         found.span.append(moment)
         found.span[:] = [min(found.span), max(found.span)]
         if outcome != Result.UNKNOWN.value:
-            found.settled[table][ind] += 1
-            found.results[Result(outcome)] += 1
+            found.settled[Path(path), table][ind] += 1
+            found.results[Path(path)][Result(outcome)] += 1
     return found
 
 
-def _under_way(connection: Connection) -> Iterator[tuple[str, int, int]]:
+def _under_way(connection: Connection, path: Path) -> Iterator[tuple[str, int, int]]:
     """(table, ind, timestamp) of the attempts whose outcome isn't written.
 
     To be read before the entries: what is settled in between is then seen twice rather than not at all.
     """
-    for table, records in connection.execute(select(intents.c.table_name, intents.c.records)):
+    query = select(intents.c.table_name, intents.c.records).where(intents.c.path == path.value)
+    for table, records in connection.execute(query):
         for ind, moment in json.loads(records):
             yield table, ind, moment
+
+
+def _on(path: Path) -> ColumnElement[bool]:
+    return entries.c.path == path.value
 
 
 def _span[S: Select[Any]](query: S, start_ms: int | None, end_ms: int | None) -> S:

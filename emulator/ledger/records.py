@@ -36,19 +36,29 @@ class Result(StrEnum):
 NOT_SENT = "not_sent"
 """The code of records that were surely never sent."""
 REFUSED_ALL = frozenset(
-    {"bad_url", *(f"http_{status}" for status in (301, 302, 303, 307, 308, 401, 403, 404, 405, 415))}
+    {
+        "bad_url",
+        *(f"http_{status}" for status in (301, 302, 303, 307, 308, 401, 403, 404, 405, 415)),
+        *("ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException"),
+    }
 )
 """Codes of refusals that say nothing of the records: any request to that address would have met them."""
+THROTTLED = frozenset({"ProvisionedThroughputExceededException", "InternalFailure"})
+"""Kinesis' codes of single records of a request that it surely did not take, and may take later.
+
+https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+"""
 
 
 class Outcome(NamedTuple):
     """What came of one record.
 
     :param result: accepted, rejected or unknown.
-    :param partition: the partition that took it, when accepted.
-    :param offset: its offset there.
+    :param partition: the partition, or the shard's number, that took it, when accepted.
+    :param offset: its offset there; None for a shard.
     :param code: a short code of the error.
     :param reason: the error's text.
+    :param sequence: its sequence number in the stream, when a shard took it.
     """
 
     result: Result
@@ -56,6 +66,12 @@ class Outcome(NamedTuple):
     offset: int | None = None
     code: str | None = None
     reason: str | None = None
+    sequence: str | None = None
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the record was surely not taken and may be sent again."""
+        return self.result is Result.REJECTED and self.code in THROTTLED
 
 
 @dataclass(frozen=True)
@@ -84,12 +100,13 @@ class Earlier:
     """What the ledger knew of a run before it went on.
 
     :param resumed: whether there was anything.
-    :param settled: by table, how often each post was accepted, or rejected for what it is: these aren't sent again.
-    :param results: how many records those are.
+    :param settled: by path and table, how often each post was accepted, or rejected for what it is: these aren't sent
+        again.
+    :param results: how many records those are, by path.
     :param span: the earliest and latest record timestamp, or nothing.
     """
 
     resumed: bool = False
-    settled: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    results: Counter[Result] = field(default_factory=Counter)
+    settled: defaultdict[tuple[Path, str], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    results: defaultdict[Path, Counter[Result]] = field(default_factory=lambda: defaultdict(Counter))
     span: list[int] = field(default_factory=list)

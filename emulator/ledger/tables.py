@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    text,
+)
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
+
+from emulator.source.database import make_tables
 
 metadata = MetaData()
 
@@ -49,6 +66,7 @@ entries = Table(
     Column("timestamp_ms", BigInteger, nullable=False),
     Column("code", String(64)),
     Column("reason", Text),
+    Column("sequence", String(128)),
     Index("pinflow_ledger_by_time", "table_name", "timestamp_ms"),
     **_OPTIONS,
 )
@@ -67,3 +85,24 @@ intents = Table(
 )
 """One row a request under way: ``records`` is a JSON list of [ind, timestamp_ms]. The row goes when the outcome comes,
 in the transaction that writes the outcomes; one that stays behind belongs to a run that was killed."""
+
+
+def prepare(engine: Engine) -> None:
+    """Make the tables that are missing, and the column ``sequence`` in a ledger of a version that had no stream path.
+
+    Another process may be doing the same.
+    """
+    make_tables(metadata, engine)
+    if _has_sequence(engine):
+        return
+    column = str(CreateColumn(entries.c.sequence).compile(dialect=engine.dialect))
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"ALTER TABLE {entries.name} ADD COLUMN {column}"))
+    except SQLAlchemyError:
+        if not _has_sequence(engine):
+            raise
+
+
+def _has_sequence(engine: Engine) -> bool:
+    return any(column["name"] == "sequence" for column in inspect(engine).get_columns(entries.name))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from emulator.ledger import Path
 from emulator.post.options import EmulatorOptions
 from emulator.post.pacing import Pacer
 from emulator.post.reader import Post
-from emulator.post.requests import Record
+from emulator.post.requests import Parcel, Record
+from emulator.post.streams import portions
 
 BODY_MOST = 4 * 1024 * 1024
 """Bytes of rows in a request at the most, unless one row is larger (the gateway takes 10 MB)."""
@@ -17,7 +19,7 @@ BODY_MOST = 4 * 1024 * 1024
 class Buffer:
     """Takes posts from the source when they are due, and says when they should go.
 
-    :param settled: by table, how often each post is to be left out, because an earlier part of the run sent it.
+    :param settled: by path and table, how often each post is to be left out, as an earlier part of the run sent it.
     """
 
     def __init__(
@@ -25,7 +27,7 @@ class Buffer:
         options: EmulatorOptions,
         posts: Iterator[tuple[Post, int]],
         pacer: Pacer,
-        settled: Mapping[str, Counter[int]],
+        settled: Mapping[tuple[Path, str], Counter[int]],
     ) -> None:
         self._settled = settled
         self._options, self._source, self._pacer = options, posts, pacer
@@ -58,20 +60,27 @@ class Buffer:
         overdue = now - self._opened >= self._options.linger
         return bool(self.posts) and (self._full or self._exhausted or overdue)
 
-    def take(self) -> list[tuple[str, str, list[Record]]]:
-        """The posts' records by table, with the topic; the buffer is empty afterwards."""
+    def take(self) -> list[Parcel]:
+        """The posts' records by path and table, with the topic or stream; the buffer is empty afterwards."""
         posts, self.posts, self._size = self.posts, [], 0.0
-        taken = [
-            (table, topic, [Record(post.ind, getattr(post, table), moment) for post, moment in posts])
-            for table, topic in self._options.topics.items()
-        ]
-        if not any(self._settled.values()):
-            return taken
-        left = [(table, topic, self._unsettled(table, records)) for table, topic, records in taken]
-        return [(table, topic, records) for table, topic, records in left if records]
+        taken = {
+            table: [Record(post.ind, getattr(post, table), moment) for post, moment in posts]
+            for table in self._options.topics
+        }
+        return [parcel for path in self._options.paths for table in taken for parcel in self._pack(path, table, taken)]
 
-    def _unsettled(self, table: str, records: list[Record]) -> list[Record]:
-        settled, left = self._settled[table], []
+    def _pack(self, path: Path, table: str, taken: Mapping[str, list[Record]]) -> Iterator[Parcel]:
+        records = self._unsettled(path, table, taken[table])
+        if path is Path.STREAM:
+            for portion in portions(records):
+                yield Parcel(table, self._options.streams[table], portion, path)
+        elif records:
+            yield Parcel(table, self._options.topics[table], records)
+
+    def _unsettled(self, path: Path, table: str, records: list[Record]) -> list[Record]:
+        settled, left = self._settled.get((path, table)), list[Record]()
+        if not settled:
+            return records
         for record in records:
             if settled[record.ind] > 0:
                 settled[record.ind] -= 1

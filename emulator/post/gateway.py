@@ -44,7 +44,7 @@ class Gateway:
         self._client.close()
 
     def send(self, request: Request) -> Answer:
-        """Post a request and return the answer, whatever its status.
+        """Send a request and return the answer, whatever its status.
 
         :raises NotSent: no connection came about.
         :raises Rejected: the request can't be formed.
@@ -52,7 +52,7 @@ class Gateway:
         """
         headers = {"Content-Type": request.content_type, "Accept": "application/json, */*"}
         try:
-            response = self._client.post(request.url, content=request.body, headers=headers)
+            response = self._client.request(request.method, request.url, content=request.body, headers=headers)
         except UNSENT as error:
             raise NotSent("not_connected", _said(error)) from error
         except httpx.InvalidURL as error:

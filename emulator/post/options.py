@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from emulator.exceptions import OptionsError
+from emulator.ledger import Path
 
 TABLES = ("pin", "geo", "user")
 
@@ -18,6 +19,13 @@ class Target(StrEnum):
 
     CONSOLE = "console"
     BATCH = "batch"
+    STREAM = "stream"
+    BOTH = "both"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths that records take; none to the console."""
+        return {Target.CONSOLE: (), Target.BATCH: (Path.BATCH,), Target.STREAM: (Path.STREAM,)}.get(self, tuple(Path))
 
 
 class Dialect(StrEnum):
@@ -37,14 +45,17 @@ class EmulatorOptions:
 
     :param source_url: the source database, as :func:`emulator.source.engine` takes it; the ledger is there too.
     :param gateway_url: the gateway with its stage, ``http://127.0.0.1:8000/dev``; not needed for the console.
-    :param prefix: topics are ``<prefix>.pin``, ``<prefix>.geo``, ``<prefix>.user``.
-    :param target: ``console`` prints the records; ``batch`` posts them through the gateway to the topics.
+    :param prefix: topics are ``<prefix>.pin``, ``<prefix>.geo``, ``<prefix>.user``, streams ``streaming-<prefix>-pin``
+        and so on.
+    :param target: ``console`` prints the records; ``batch`` posts them through the gateway to the topics, ``stream`` to
+        the streams, ``both`` each post to both in the same round.
     :param posts: how many random posts, with repeats, as people post; ``all`` takes each row once, in order.
     :param rate: posts a second; ``human`` pauses 0 to 2 s between posts; None is as fast as it goes.
     :param seed: the same seed draws the same posts, pauses and historic times.
     :param days: first and last day (UTC, both included) over which the records' timestamps are spread, in order; the
-        records then go through REST v3. None lets the server stamp them as they arrive (REST v2).
-    :param batch_size: posts in a request at the most; the three records of a post go out in the same round.
+        records then go through REST v3. None lets the server stamp them as they arrive (REST v2). Not for streams:
+        Kinesis stamps all records itself.
+    :param batch_size: posts in a request at the most (500 for a stream); a post's records go out in the same round.
     :param connections: requests under way at the most, on as many kept connections.
     :param dialect: how times are written in the rows.
     :param attempts: how often records of unknown outcome are sent at the most.
@@ -57,7 +68,7 @@ class EmulatorOptions:
     source_url: str
     gateway_url: str = ""
     prefix: str = "pinflow"
-    target: Target | Literal["console", "batch"] = Target.BATCH
+    target: Target | Literal["console", "batch", "stream", "both"] = Target.BATCH
     posts: int | Literal["all"] = 1_000
     rate: float | Literal["human"] | None = None
     seed: int = 100
@@ -76,7 +87,7 @@ class EmulatorOptions:
         self._check_amounts()
         self._check_days()
         parts = urlsplit(self.gateway_url)
-        if self.target == Target.BATCH and not (parts.scheme in ("http", "https") and parts.netloc):
+        if self.target != Target.CONSOLE and not (parts.scheme in ("http", "https") and parts.netloc):
             raise OptionsError(
                 f"The gateway's address {self.gateway_url!r} can't be used: it isn't an http or https URL. "
                 "Give it with its stage, like http://127.0.0.1:8000/dev."
@@ -86,6 +97,16 @@ class EmulatorOptions:
     def topics(self) -> dict[str, str]:
         """The topic of each table."""
         return {table: f"{self.prefix}.{table}" for table in TABLES}
+
+    @property
+    def streams(self) -> dict[str, str]:
+        """The stream of each table."""
+        return {table: f"streaming-{self.prefix}-{table}" for table in TABLES}
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths that records take."""
+        return Target(self.target).paths
 
     def _check_amounts(self) -> None:
         if self.posts != "all" and (not isinstance(self.posts, int) or self.posts < 1):
@@ -101,6 +122,11 @@ class EmulatorOptions:
     def _check_days(self) -> None:
         if self.days is None:
             return
+        if Path.STREAM in self.paths:
+            raise OptionsError(
+                f"days can't be given with the target {str(self.target)!r}: Kinesis stamps each record with the "
+                "time of its arrival and takes no other. Leave the days out, or post with the target 'batch'."
+            )
         first, last = self.days
         if last < first:
             raise OptionsError(f"The days {first}:{last} run backwards. Give the first day first.")
@@ -114,8 +140,8 @@ class EmulatorSummary:
 
     :param wanted: posts that were asked for.
     :param posts: posts whose records were sent (or printed), in an earlier part of the same run as well.
-    :param records: their records, three a post.
-    :param accepted: records that Kafka holds, each with its offset in the ledger.
+    :param records: their records, three a post on each path.
+    :param accepted: records that Kafka or Kinesis holds, each with its offset or sequence number in the ledger.
     :param rejected: records that were refused, with the reason in the ledger, or never sent at last.
     :param unknown: records that may be there, after the last attempt.
     :param retried: records that were sent again, counted each time.
@@ -124,6 +150,7 @@ class EmulatorSummary:
     :param last_timestamp: the latest; for records that the server stamps, a moment after it.
     :param state: ``running``, ``finished``, ``stopped`` (on request) or ``failed``.
     :param error: why it failed, and what to do.
+    :param paths: ``records``, ``accepted``, ``rejected``, ``unknown`` and ``retried`` of each path that was taken.
     """
 
     run_id: str
@@ -139,6 +166,7 @@ class EmulatorSummary:
     last_timestamp: str | None
     state: str
     error: str | None = None
+    paths: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from emulator.exceptions import NotSent, OutcomeUnknown, Rejected
-from emulator.ledger import Outcome, Result
+from emulator.ledger import Outcome, Path, Result
 from emulator.post.codec import loads, loads_concatenated
 
 V2 = "application/vnd.kafka.json.v2+json"
@@ -21,11 +21,12 @@ SHOWN = 300
 
 @dataclass(frozen=True)
 class Request:
-    """One POST."""
+    """One request with records."""
 
     url: str
     content_type: str
     body: bytes
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,20 @@ class Record(NamedTuple):
     timestamp_ms: int
 
 
+class Parcel(NamedTuple):
+    """Records of one table that go out in one request.
+
+    :param topic: the topic or the stream.
+    """
+
+    table: str
+    topic: str
+    records: Sequence[Record]
+    path: Path = Path.BATCH
+
+
 class Proxy(Protocol):
-    """A version of the REST proxy's interface."""
+    """A way to produce records: a version of the REST proxy's interface, or the gateway's route to Kinesis."""
 
     stamps: bool
     """Whether the server sets the timestamps."""
@@ -84,10 +97,10 @@ class ProxyV2:
     def outcomes(self, answer: Answer, count: int) -> list[Outcome]:
         """Read ``offsets``, one entry a record; 401 and 403 can carry them as well."""
         if answer.status != 200 and answer.status not in (401, 403):
-            raise _whole(answer)
+            raise whole(answer)
         entries = _offsets(answer.body)
         if entries is None or len(entries) != count:
-            raise _whole(answer) if answer.status != 200 else _unexpected(answer, f"{count} offsets")
+            raise whole(answer) if answer.status != 200 else unexpected(answer, f"{count} offsets")
         return [_v2_outcome(entry) for entry in entries]
 
 
@@ -116,13 +129,13 @@ class ProxyV3:
     def outcomes(self, answer: Answer, count: int) -> list[Outcome]:
         """Read the reports, one a record; records without one (the stream broke off) are unknown."""
         if answer.status != 200:
-            raise _whole(answer)
+            raise whole(answer)
         try:
             reports = loads_concatenated(answer.body)
         except ValueError:
-            raise _unexpected(answer, f"{count} reports") from None
+            raise unexpected(answer, f"{count} reports") from None
         if not 1 <= len(reports) <= count:
-            raise _unexpected(answer, f"{count} reports")
+            raise unexpected(answer, f"{count} reports")
         missing = Outcome(Result.UNKNOWN, code="no_report", reason="The answer ended before this record's report.")
         return [_v3_outcome(report) for report in reports] + [missing] * (count - len(reports))
 
@@ -144,39 +157,41 @@ def _offsets(body: bytes) -> list[Any] | None:
 
 def _v2_outcome(entry: Any) -> Outcome:
     if not isinstance(entry, dict):
-        return _odd(entry)
+        return odd(entry)
     get = entry.get
     if (code := get("error_code")) is not None:
         return _failed(code, get("error"))
     if type(partition := get("partition")) is int and type(offset := get("offset")) is int and offset >= 0:
         return Outcome(Result.ACCEPTED, partition, offset)
-    return _odd(entry)
+    return odd(entry)
 
 
 def _v3_outcome(report: Any) -> Outcome:
     if not isinstance(report, dict):
-        return _odd(report)
+        return odd(report)
     get = report.get
     if (code := get("error_code")) != 200:
         return _failed(code, get("message"))
     if type(partition := get("partition_id")) is int and type(offset := get("offset")) is int and offset >= 0:
         return Outcome(Result.ACCEPTED, partition, offset)
-    return _odd(report)
+    return odd(report)
 
 
 def _failed(code: Any, reason: Any) -> Outcome:
     if type(code) is not int:
-        return _odd({"error_code": code, "message": reason})
+        return odd({"error_code": code, "message": reason})
     status = code if code < 1000 else code // 100
     refused = code in REFUSED or (400 <= status < 500 and status not in (408, 429))
     return Outcome(Result.REJECTED if refused else Result.UNKNOWN, code=str(code), reason=str(reason))
 
 
-def _odd(entry: Any) -> Outcome:
+def odd(entry: Any) -> Outcome:
+    """The outcome of a record whose report is none."""
     return Outcome(Result.UNKNOWN, code="unexpected_body", reason=f"Not a report of a record: {entry!r}"[:SHOWN])
 
 
-def _whole(answer: Answer) -> NotSent | Rejected | OutcomeUnknown:
+def whole(answer: Answer) -> NotSent | Rejected | OutcomeUnknown:
+    """What an answer that isn't a 200 says of the whole request."""
     code, reason = f"http_{answer.status}", _message(answer.body)
     if answer.status == 429:
         return NotSent(code, reason, _seconds(answer.retry_after))
@@ -185,7 +200,8 @@ def _whole(answer: Answer) -> NotSent | Rejected | OutcomeUnknown:
     return OutcomeUnknown(code, reason)
 
 
-def _unexpected(answer: Answer, wanted: str) -> OutcomeUnknown:
+def unexpected(answer: Answer, wanted: str) -> OutcomeUnknown:
+    """An answer of another form, which doesn't tell what was taken."""
     return OutcomeUnknown("unexpected_body", f"{wanted} expected, but the answer is: {_text(answer.body)}")
 
 

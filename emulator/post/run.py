@@ -14,7 +14,7 @@ from typing import Protocol, TextIO
 import httpx
 
 from emulator.exceptions import NotSent
-from emulator.ledger import Earlier, Ledger, State
+from emulator.ledger import Earlier, Ledger, Path, State
 from emulator.post.buffer import Buffer
 from emulator.post.console import print_posts
 from emulator.post.flight import Flight
@@ -24,6 +24,7 @@ from emulator.post.pacing import Backoff, Pacer
 from emulator.post.reader import Reader
 from emulator.post.requests import Proxy, ProxyV2, ProxyV3
 from emulator.post.sampling import offsets, timestamps
+from emulator.post.streams import Streams
 from emulator.post.tally import Tally
 from emulator.source.database import engine, reach
 
@@ -73,7 +74,7 @@ def run(
         if options.target == Target.CONSOLE:
             return work.console(out or sys.stdout)
         with Gateway(options.gateway_url, options.connections, options.timeout, transport) as gateway:
-            return work.batch(gateway, Ledger(database))
+            return work.post(gateway, Ledger(database))
     finally:
         database.dispose()
 
@@ -87,7 +88,7 @@ class _Run:
         )
         times: Iterator[int] = timestamps(options.days, posts, options.seed) if options.days else repeat(0)
         self._posts = zip(rows, times, strict=False)
-        self._tally = Tally(options.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}", posts)
+        self._tally = Tally(options.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}", posts, options.paths)
         self._backoff = Backoff(options.seed)
         self._reported = 0.0
 
@@ -96,20 +97,20 @@ class _Run:
         stopped = print_posts(self._options, self._posts, self._tally, self._stop, out)
         return self._report(State.STOPPED if stopped else State.FINISHED)
 
-    def batch(self, gateway: Gateway, ledger: Ledger) -> EmulatorSummary:
-        """Post the records through the gateway to Kafka."""
+    def post(self, gateway: Gateway, ledger: Ledger) -> EmulatorSummary:
+        """Post the records through the gateway, to Kafka, Kinesis or both."""
         options, tally = self._options, self._tally
-        proxy = self._proxy(gateway)
+        proxies = {path: self._proxy(gateway, path) for path in options.paths}
         mode = "days {}:{}".format(*options.days) if options.days else "now"
         earlier = ledger.begin(tally.run_id, target=str(options.target), mode=mode, seed=options.seed)
         tally.take_over(earlier)
-        if earlier.resumed and proxy.stamps:
+        if earlier.resumed and any(proxy.stamps for proxy in proxies.values()):
             tally.span([int(time.time() * 1000)])
         state = State.FAILED
         try:
             flight = Flight(
                 gateway,
-                proxy,
+                proxies,
                 ledger,
                 tally,
                 connections=options.connections,
@@ -122,7 +123,9 @@ class _Run:
             ledger.finish(tally.run_id, state, tally.posts, tally.first_ms, tally.last_ms)
         return self._report(state)
 
-    def _proxy(self, gateway: Gateway) -> Proxy:
+    def _proxy(self, gateway: Gateway, path: Path) -> Proxy:
+        if path is Path.STREAM:
+            return Streams(self._options.gateway_url)
         if not self._options.days:
             return ProxyV2(self._options.gateway_url)
         for attempt in range(1, self._options.attempts + 1):

@@ -69,14 +69,17 @@ def rate_of(rate: str | None) -> float | Literal["human"] | None:
 
 
 def emulate(
-    to: Annotated[Target, typer.Option("--to", help="The screen, or the batch path.")] = Target.BATCH,
+    to: Annotated[
+        Target,
+        typer.Option("--to", help="The screen, the batch path, the stream path (it ends in Kinesis so far), or both."),
+    ] = Target.BATCH,
     posts: Annotated[str, typer.Option(help="How many random posts, or 'all': each row once.")] = "500",
     rate: Annotated[
         str | None, typer.Option(help="Posts a second, or 'human': pauses of 0 to 2 s. As fast as it goes by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed draws the same posts.")] = 100,
     over: Annotated[
-        str | None, typer.Option("--days", help="FROM:TO, historic days the posts are spread over.")
+        str | None, typer.Option("--days", help="FROM:TO, historic days the posts are spread over; batch path only.")
     ] = None,
     gateway: Annotated[
         str | None, typer.Option(help="Base URL with the stage; this sandbox's gateway by default.")
@@ -105,6 +108,8 @@ def emulate(
     if as_json:
         print_json(found)
     else:
+        for path, counts in found.pop("paths").items():
+            found[f"{path} path"] = ", ".join(f"{number} {name}" for name, number in counts.items())
         screen = progress if to == Target.CONSOLE else output
         screen.print("\n".join(f"{name:16} {value}" for name, value in found.items()), markup=False)
     raise typer.Exit(0 if summary.clean else 1)

@@ -73,10 +73,11 @@ class EmulatorRunOperator(BaseOperator):
     under way is brought to an end and written down.
 
     :param posts: how many random posts, or ``all``: each row once. (templated)
-    :param target: ``batch``, or ``console`` to print only. (templated)
+    :param target: ``batch``, ``stream`` or ``both``, or ``console`` to print only. (templated)
     :param rate: posts a second, ``human``, or empty for as fast as it goes. (templated)
     :param seed: the same seed draws the same posts. (templated)
-    :param first_day: the first of the historic days over which the posts are spread; now when empty. (templated)
+    :param first_day: the first of the historic days over which the posts are spread; now when empty,
+        which it must be with a stream. (templated)
     :param last_day: the last of them, inclusive; the first when empty. (templated)
     :param prefix: the topics' prefix. (templated)
     :param stage: the gateway's stage. (templated)

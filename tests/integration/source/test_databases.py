@@ -15,12 +15,13 @@ from sqlalchemy import Engine, inspect, select, text
 from emulator import commands
 from emulator.exceptions import SourceFileError, SourceNotEmpty, SourceUnavailable
 from emulator.ledger import Attempt, Ledger, Outcome, Result
+from emulator.ledger import Path as Way
 from emulator.post import EmulatorOptions, run
 from emulator.source import engine, seed, show
 from emulator.source.ddl import ddl
 from emulator.source.generate import generate
 from emulator.source.tables import TABLES, key
-from tests.unit.emulator.fake_gateway import Call, Reply, fake_gateway
+from tests.unit.emulator.fake_gateway import Call, Reply, fake_gateway, sequence
 
 POSTS = 1_500
 
@@ -148,9 +149,22 @@ class TestPosting:
         ledger.intend([cut, done])
         ledger.settle([(done, [Outcome(Result.ACCEPTED, 1, 2**40)])])
         earlier = ledger.begin("r", target="batch", mode="now", seed=1)
-        assert earlier.settled == {"geo": {4: 1}}
+        assert earlier.settled == {(Way.BATCH, "geo"): {4: 1}}
         assert ledger.ambiguous("geo") == {3}
         assert list(ledger.accepted("geo", 2**41, 2**41 + 1)) == [(4, 1, 2**40)]
+
+    def test_a_ledger_that_knew_no_streams_gets_the_column(self, database: str, connected: Engine) -> None:
+        with connected.begin() as connection:
+            connection.execute(text("ALTER TABLE pinflow_ledger DROP COLUMN sequence"))
+        with fake_gateway() as gateway:
+            run(EmulatorOptions(database, gateway.url, posts=4, target="both"))
+        ledger = Ledger(connected)
+        wanted = Counter(
+            (one.topic, one.key, sequence(one.partition, one.offset)) for one in gateway.taken if "." not in one.topic
+        )
+        assert sum(wanted.values()) == 12
+        found = Counter((f"streaming-pinflow-{name}", *row) for name in TABLES for row in ledger.streamed(name))
+        assert found == wanted
 
 
 class TestTables:

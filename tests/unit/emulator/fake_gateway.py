@@ -45,6 +45,10 @@ class Call:
     def v3(self) -> bool:
         return "/v3/" in self.path
 
+    @property
+    def stream(self) -> bool:
+        return self.path.startswith("/streams/")
+
 
 @dataclass
 class Reply:
@@ -85,6 +89,9 @@ class FakeGateway:
 
             def do_GET(self) -> None:
                 self.answer(200, json.dumps(gateway.clusters).encode(), {})
+
+            def do_PUT(self) -> None:
+                self.do_POST()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -130,11 +137,16 @@ class FakeGateway:
         ]
         if reply.body is not None:
             return _text(reply.body)
+        if call.stream:
+            failed = sum("ErrorCode" in entry for entry in entries)
+            return json.dumps({"FailedRecordCount": failed, "Records": entries, "EncryptionType": "NONE"}).encode()
         if call.v3:
             return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
         return json.dumps({"offsets": entries, "key_schema_id": None, "value_schema_id": None}).encode()
 
     def take(self, call: Call, record: dict[str, Any]) -> dict[str, Any]:
+        if call.stream:
+            record = {"key": int(record["partition-key"]), "value": record["data"]}
         key, value = record["key"], record["value"]
         if call.v3:
             key, value = key["data"], value["data"]
@@ -142,9 +154,16 @@ class FakeGateway:
         offset = self._next[call.topic, partition]
         self._next[call.topic, partition] += 1
         self.taken.append(Taken(call.topic, partition, offset, key, value, record.get("timestamp")))
+        if call.stream:
+            return {"ShardId": f"shardId-{partition:012d}", "SequenceNumber": sequence(partition, offset)}
         if call.v3:
             return {"error_code": 200, "cluster_id": "abc-1", "partition_id": partition, "offset": offset}
         return {"partition": partition, "offset": offset, "error_code": None, "error": None}
+
+
+def sequence(shard: int, number: int) -> str:
+    """A sequence number as long as those of Kinesis: 56 digits."""
+    return f"49{shard:04d}{number:050d}"
 
 
 def read_v3(body: bytes) -> list[dict[str, Any]]:

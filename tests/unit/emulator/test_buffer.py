@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from emulator.ledger import Path
 from emulator.post.buffer import BODY_MOST, Buffer
 from emulator.post.options import EmulatorOptions
 from emulator.post.pacing import Pacer
@@ -22,7 +23,7 @@ def posts(count: int, size: int = 10) -> Iterator[tuple[Post, int]]:
 def buffer(
     count: int,
     rate: float | Literal["human"] | None = None,
-    settled: dict[str, Counter[int]] | None = None,
+    settled: dict[tuple[Path, str], Counter[int]] | None = None,
     size: int = 10,
     **changes: Any,
 ) -> Buffer:
@@ -124,7 +125,7 @@ class TestTake:
         one = buffer(2, prefix="mine")
         one.fill(100.0)
         found = one.take()
-        assert [(table, topic) for table, topic, _ in found] == [
+        assert [(table, topic) for table, topic, _, _ in found] == [
             ("pin", "mine.pin"),
             ("geo", "mine.geo"),
             ("user", "mine.user"),
@@ -135,14 +136,43 @@ class TestTake:
     def test_settled_records_are_left_out_as_often_as_they_are_settled(self) -> None:
         options = EmulatorOptions("sqlite://", "http://h/dev", batch_size=10)
         again = [entry for _ in range(3) for entry in posts(2)]
-        settled = {"pin": Counter({0: 2}), "geo": Counter({0: 1, 1: 3}), "user": Counter[int]()}
+        settled = {(Path.BATCH, "pin"): Counter({0: 2}), (Path.BATCH, "geo"): Counter({0: 1, 1: 3})}
         one = Buffer(options, iter(again), Pacer(None, 0.0, 1), settled)
         one.fill(1.0)
-        found = {table: [record.ind for record in records] for table, _, records in one.take()}
+        found = {table: [record.ind for record in records] for table, _, records, _ in one.take()}
         assert found == {"pin": [1, 1, 0, 1], "geo": [0, 0], "user": [0, 1, 0, 1, 0, 1]}
 
     def test_tables_without_records_are_left_out(self) -> None:
-        settled = {"pin": Counter({0: 1}), "geo": Counter({0: 1}), "user": Counter[int]()}
+        settled = {(Path.BATCH, name): Counter({0: 1}) for name in ("pin", "geo")}
         one = buffer(1, settled=settled)
         one.fill(100.0)
-        assert [table for table, _, _ in one.take()] == ["user"]
+        assert [table for table, _, _, _ in one.take()] == ["user"]
+
+
+class TestPaths:
+    def test_both_in_the_same_round(self) -> None:
+        one = buffer(2, target="both", prefix="mine")
+        one.fill(100.0)
+        found = one.take()
+        assert [(path, table, topic) for table, topic, _, path in found] == [
+            ("batch", "pin", "mine.pin"), ("batch", "geo", "mine.geo"), ("batch", "user", "mine.user"),
+            ("stream", "pin", "streaming-mine-pin"), ("stream", "geo", "streaming-mine-geo"),
+            ("stream", "user", "streaming-mine-user"),
+        ]  # fmt: skip
+        assert [parcel.records for parcel in found[:3]] == [parcel.records for parcel in found[3:]]
+
+    def test_a_stream_gets_five_hundred_at_a_time(self) -> None:
+        one = buffer(1_201, target="both", batch_size=2_000)
+        one.fill(100.0)
+        sizes = Counter((parcel.path, len(parcel.records)) for parcel in one.take())
+        assert sizes == {("batch", 1_201): 3, ("stream", 500): 6, ("stream", 201): 3}
+
+    def test_each_path_leaves_out_what_it_settled(self) -> None:
+        settled = {(Path.BATCH, "pin"): Counter({0: 1, 1: 1}), (Path.STREAM, "geo"): Counter({1: 1})}
+        one = buffer(2, settled=settled, target="both")
+        one.fill(100.0)
+        found = {(parcel.path, parcel.table): [record.ind for record in parcel.records] for parcel in one.take()}
+        assert found == {
+            ("batch", "geo"): [0, 1], ("batch", "user"): [0, 1],
+            ("stream", "pin"): [0, 1], ("stream", "geo"): [0], ("stream", "user"): [0, 1],
+        }  # fmt: skip

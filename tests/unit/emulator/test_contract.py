@@ -38,7 +38,7 @@ def test_tables_of_the_ledger(empty: str) -> None:
     ]  # fmt: skip
     assert list(columns(empty, "pinflow_ledger")) == [
         "id", "run_id", "path", "table_name", "ind", "attempt", "outcome", "topic", "partition", "record_offset",
-        "timestamp_ms", "code", "reason",
+        "timestamp_ms", "code", "reason", "sequence",
     ]  # fmt: skip
     assert columns(empty, "pinflow_ledger")["record_offset"] == "BIGINT"
 
@@ -73,7 +73,7 @@ def test_the_summary_is_plain() -> None:
     names = [field.name for field in dataclasses.fields(EmulatorSummary)]
     assert {
         "run_id", "posts", "records", "accepted", "rejected", "unknown", "retried", "seconds", "first_timestamp",
-        "last_timestamp",
+        "last_timestamp", "paths",
     } <= set(names)  # fmt: skip
 
 

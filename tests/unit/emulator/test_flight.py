@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from emulator.exceptions import DeliveryError, NotSent, OutcomeUnknown, Rejected
-from emulator.ledger import Ledger, Outcome, Result, State
+from emulator.ledger import Ledger, Outcome, Path, Result, State
 from emulator.post.flight import Flight
 from emulator.post.gateway import Gateway
 from emulator.post.pacing import Backoff
-from emulator.post.requests import Answer, ProxyV2, Record, Request
+from emulator.post.requests import Answer, Parcel, ProxyV2, Record, Request
+from emulator.post.streams import Streams
 from emulator.post.tally import Tally
 from emulator.source import engine
 
@@ -54,9 +56,9 @@ def make(ledger: Ledger) -> Iterator[Callable[..., Flight]]:
     def build(gateway: Gateway, connections: int = 2, attempts: int = 3) -> Flight:
         flight = Flight(
             gateway,
-            ProxyV2("http://h/dev"),
+            {Path.BATCH: ProxyV2("http://h/dev"), Path.STREAM: Streams("http://h/dev")},
             ledger,
-            Tally("r", 1),
+            Tally("r", 1, tuple(Path)),
             connections=connections,
             attempts=attempts,
             backoff=Backoff(1, first=0.01),
@@ -69,8 +71,8 @@ def make(ledger: Ledger) -> Iterator[Callable[..., Flight]]:
         flight.__exit__(None, None, None)
 
 
-def one(ind: int = 7, table: str = "geo") -> tuple[str, str, list[Record]]:
-    return table, f"pinflow.{table}", [Record(ind, b'{"ind":%d}' % ind, 0)]
+def one(ind: int = 7, table: str = "geo") -> Parcel:
+    return Parcel(table, f"pinflow.{table}", [Record(ind, b'{"ind":%d}' % ind, 0)])
 
 
 def land(flight: Flight) -> None:
@@ -276,3 +278,62 @@ class TestTally:
         tally = Tally("r", 1)
         tally.count([Outcome(result)])
         assert tally.summary(state).clean is clean
+
+
+TAKEN = {"ShardId": "shardId-000000000002", "SequenceNumber": "4960"}
+THROTTLED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded."}
+REFUSED = {"ErrorCode": "AccessDeniedException", "ErrorMessage": "No."}
+
+
+def records(*entries: object) -> Answer:
+    return Answer(200, json.dumps({"FailedRecordCount": 0, "Records": entries}).encode())
+
+
+def several(*inds: int) -> Parcel:
+    rows = [Record(ind, b'{"ind":%d}' % ind, 0) for ind in inds]
+    return Parcel("geo", "streaming-pinflow-geo", rows, Path.STREAM)
+
+
+def keys(request: Request) -> list[str]:
+    return [record["partition-key"] for record in json.loads(request.body)["records"]]
+
+
+class TestThrottled:
+    def test_only_they_are_sent_again_and_leave_no_trace(self, make: Callable[..., Flight], ledger: Ledger) -> None:
+        gateway = Scripted(records(TAKEN, THROTTLED, REFUSED, THROTTLED), records(THROTTLED, TAKEN), records(TAKEN))
+        flight = make(gateway)
+        flight.launch([several(1, 2, 3, 4)])
+        land(flight)
+        assert [keys(request) for request in gateway.requests] == [["1", "2", "3", "4"], ["2", "4"], ["2"]]
+        assert ledger.totals(path=Path.STREAM)["geo"] == {"accepted": 3, "rejected": 1, "unknown": 0}
+        assert [ind for ind, _ in ledger.streamed("geo")] == [1, 4, 2]
+        summary = flight._tally.summary(State.FINISHED)
+        assert (summary.accepted, summary.rejected, summary.retried) == (3, 1, 3)
+        assert flight.broken is None
+
+    def test_beside_unknown_ones_each_goes_its_way(self, make: Callable[..., Flight], ledger: Ledger) -> None:
+        gateway = Scripted(records(TAKEN, THROTTLED, "odd"), records(TAKEN), records(TAKEN))
+        flight = make(gateway)
+        flight.launch([several(1, 2, 3)])
+        land(flight)
+        assert sorted(keys(request) for request in gateway.requests[1:]) == [["2"], ["3"]]
+        assert ledger.ambiguous("geo", Path.STREAM) == {3}
+        assert sorted(ind for ind, _ in ledger.streamed("geo")) == [1, 2, 3]
+
+    def test_attempts_are_bounded(self, make: Callable[..., Flight], ledger: Ledger) -> None:
+        gateway = Scripted(*[records(THROTTLED)] * 3)
+        flight = make(gateway)
+        flight.launch([several(1)])
+        land(flight)
+        assert "After 3 attempts ProvisionedThroughputExceededException: Rate exceeded." in str(flight.broken)
+        assert ledger.totals(path=Path.STREAM)["geo"] == {"accepted": 0, "rejected": 1, "unknown": 0}
+        assert flight._tally.summary(State.FAILED).rejected == 1
+        assert ledger.ambiguous("geo", Path.STREAM) == set()
+
+    def test_what_was_in_doubt_before_stays_so(self, make: Callable[..., Flight], ledger: Ledger) -> None:
+        flight = make(Scripted(OutcomeUnknown("timeout", "late"), records(THROTTLED), records(THROTTLED)))
+        flight.launch([several(1)])
+        land(flight)
+        assert ledger.totals(path=Path.STREAM)["geo"] == {"accepted": 0, "rejected": 0, "unknown": 1}
+        summary = flight._tally.summary(State.FAILED)
+        assert (summary.rejected, summary.unknown) == (0, 1)

@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from emulator.ledger import Attempt, Ledger, Outcome, Result, State
+from emulator.ledger import Attempt, Ledger, Outcome, Path, Result, State
 from emulator.source import engine
 from tests.unit.emulator.fake_gateway import Call, Reply, fake_gateway
 
@@ -102,8 +102,8 @@ class TestRuns:
         ledger.settle([(attempt("r/1/1"), [Outcome(Result.ACCEPTED, 0, 0), Outcome(Result.UNKNOWN)])])
         ledger.settle([(attempt("r/2/1", (3, 1)), [Outcome(Result.REJECTED), Outcome(Result.ACCEPTED, 0, 1)])])
         earlier = ledger.begin("r", target="batch", mode="now", seed=5)
-        assert earlier.settled == {"geo": {1: 2, 3: 1}}
-        assert earlier.results == {Result.ACCEPTED: 2, Result.REJECTED: 1}
+        assert earlier.settled == {(Path.BATCH, "geo"): {1: 2, 3: 1}}
+        assert earlier.results == {Path.BATCH: {Result.ACCEPTED: 2, Result.REJECTED: 1}}
         assert earlier.span == [1_000, 2_000]
         assert ledger.ambiguous("geo") == {2, 8, 9}
         assert ledger.totals()["geo"]["unknown"] == 3

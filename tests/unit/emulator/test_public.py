@@ -27,6 +27,7 @@ def test_the_surface() -> None:
     assert emulator.ledger.__all__ == [
         "NOT_SENT",
         "REFUSED_ALL",
+        "THROTTLED",
         "Attempt",
         "Earlier",
         "Ledger",

@@ -60,6 +60,7 @@ class TestAllIsWell:
         assert summary.as_dict() | {"seconds": 0, "run_id": "", "first_timestamp": "", "last_timestamp": ""} == {
             "run_id": "", "wanted": 40, "posts": 40, "records": 120, "accepted": 120, "rejected": 0, "unknown": 0,
             "retried": 0, "seconds": 0, "first_timestamp": "", "last_timestamp": "", "state": "finished", "error": None,
+            "paths": {"batch": {"records": 120, "accepted": 120, "rejected": 0, "unknown": 0, "retried": 0}},
         }  # fmt: skip
         assert summary.clean
         assert left_under_way(source) == 0

@@ -12,7 +12,7 @@ import pytest
 import typer
 from sqlalchemy import create_engine, text
 
-from emulator.exceptions import EmulatorError, SourceFileError
+from emulator.exceptions import EmulatorError, OptionsError, SourceFileError
 from sandbox.cli.emulator import days, number_of, rate_of
 from sandbox.supervisor.home import Home
 from tests.unit.sandbox.cli.conftest import Pinflow
@@ -70,7 +70,7 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         ("flag", "value"),
-        [("--days", "March"), ("--posts", "none"), ("--rate", "fast"), ("--to", "stream"), ("--seed", "x")],
+        [("--days", "March"), ("--posts", "none"), ("--rate", "fast"), ("--to", "nowhere"), ("--seed", "x")],
     )
     def test_they_are_named(self, pinflow: Pinflow, flag: str, value: str) -> None:
         shown = pinflow("emulate", flag, value)
@@ -196,6 +196,16 @@ class TestEmulate:
         found = json.loads(shown.stdout)
         assert (found["records"], found["accepted"], found["rejected"]) == (6, 0, 6)
         assert found["error"]
+
+    def test_each_path_has_its_line(self, pinflow: Pinflow, refusing: str) -> None:
+        shown = pinflow("emulate", "--gateway", refusing, "--posts", "2")
+        assert "batch path       6 records, 0 accepted, 6 rejected, 0 unknown, 0 retried" in shown.stdout
+
+    @pytest.mark.parametrize("target", ["stream", "both"])
+    def test_historic_days_are_not_for_streams(self, pinflow: Pinflow, refusing: str, target: str) -> None:
+        shown = pinflow("emulate", "--gateway", refusing, "--to", target, "--days", "2022-03-01:2022-03-02")
+        assert isinstance(shown.exception, OptionsError)
+        assert "Kinesis stamps each record" in str(shown.exception)
 
     def test_an_empty_source(self, pinflow: Pinflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PINFLOW_SOURCE_URL", f"sqlite:///{tmp_path}/empty.sqlite")
