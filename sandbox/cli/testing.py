@@ -16,6 +16,7 @@ from sandbox.setup.jars import environment as maven_environment
 from sandbox.setup.jars import maven
 from sandbox.supervisor.home import ROOT, Home
 
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 TYPED = ("plugins/pinflow", "emulator", "include", "sandbox")
 
 
@@ -72,7 +73,7 @@ def test(
         raise typer.Exit(0 if pytest(environment, "pytest", only) else 1)
     good = [
         static(Home().python("airflow").parent),
-        pytest("airflow", "units and DAG integrity", ["tests/unit", "tests/dags"]),
+        pytest("airflow", "units and DAG integrity", [*SIDE_BY_SIDE, "tests/unit", "tests/dags"]),
     ]
     if not quick:
         good += [
