@@ -78,7 +78,7 @@ class TestBatch:
         timetable = CronDataIntervalTimetable("@daily", timezone="UTC")
         interval = timetable.infer_manual_data_interval(run_after=pendulum.datetime(2022, 3, 2, tz="UTC"))
         assert (interval.end - interval.start).total_seconds() == 86_400
-        assert type(dag.timetable).__name__ == "CronDataIntervalTimetable"
+        assert isinstance(dag.timetable, CronDataIntervalTimetable)
         assert dag.start_date == pendulum.datetime(2017, 10, 19, tz="UTC"), "the first post there can be"
         assert dag.max_active_runs == 1
 
