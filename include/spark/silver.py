@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.window import Window
@@ -31,13 +33,16 @@ def merge(clean: DataFrame, name: str, table: str) -> None:
     :param name: the table's full name.
     :param table: ``pin``, ``geo`` or ``user``.
     """
-    view = f"pinflow_arrivals_{table}"
-    latest(clean, table).createOrReplaceTempView(view)
-    run(
-        clean.sparkSession,
-        f"MERGE INTO {name} AS kept USING {view} AS arrived ON kept.ind = arrived.ind "
-        f"WHEN MATCHED AND {_newer()} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
-    )
+    spark, view = clean.sparkSession, f"pinflow_arrivals_{uuid4().hex}"
+    latest(clean, table).createTempView(view)
+    try:
+        run(
+            spark,
+            f"MERGE INTO {name} AS kept USING {view} AS arrived ON kept.ind = arrived.ind "
+            f"WHEN MATCHED AND {_newer()} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
+        )
+    finally:
+        spark.catalog.dropTempView(view)
 
 
 def conflicting(table: str) -> Column:
