@@ -45,7 +45,7 @@ def connect(url: str) -> SparkSession:
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL + 1)
     SparkSession.__del__ = lambda _: None
     session: SparkSession = SparkSession.builder.remote(url).create()
-    session.client.set_retry_policies([DefaultPolicy(max_retries=8, max_backoff=5000)])
+    session.client.set_retry_policies([DefaultPolicy(max_retries=5, max_backoff=5000)])
     _bind_parameters(session)
     return session
 
@@ -78,6 +78,8 @@ def error_text(error: BaseException) -> str:
     """
     whole = str(error)
     text = whole.partition("\n\nJVM stacktrace:")[0].strip()
+    if "StatusCode.UNAVAILABLE" in text:
+        return "Spark does not answer (UNAVAILABLE): it was stopped or killed. See ./pinflow status, then ./pinflow up."
     if "Cannot find main error class" in text:
         hidden = re.search(r"(?m)^[\w.$]*(?:Delta\w*|Exception): (\[?DELTA_.*)$", whole)
         return hidden[1] if hidden else text

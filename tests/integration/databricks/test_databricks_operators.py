@@ -85,11 +85,15 @@ def resume(operator: Any, deferred: TaskDeferred, context: Any) -> Any:
     return getattr(operator, deferred.method_name)(context, event=event_of(deferred))
 
 
+def notebook(path: str, topic: str) -> Any:
+    return {"notebook_path": path, "base_parameters": {"topic": topic}}
+
+
 class TestSubmitRun:
     def test_the_old_form_with_a_new_cluster(self, path: str, context: Any, hook: Any) -> None:
         operator: Any = DatabricksSubmitRunOperator(
             task_id="submit",
-            notebook_task={"notebook_path": path, "base_parameters": {"topic": "user"}},
+            notebook_task=notebook(path, "user"),
             new_cluster={"spark_version": "18.x-scala2.13", "num_workers": 1, "node_type_id": "m"},
             **QUICK,
         )
@@ -107,7 +111,9 @@ class TestSubmitRun:
         assert context["ti"].xcoms["run_page_url"].endswith(f"/runs/{operator.run_id}")
 
     def test_a_failure_carries_the_error_of_the_notebook(self, path: str, context: Any) -> None:
-        tasks = [{"task_key": "bad", "notebook_task": {"notebook_path": path, "base_parameters": {"topic": "bad"}}}]
+        tasks: list[object] = [
+            {"task_key": "bad", "notebook_task": {"notebook_path": path, "base_parameters": {"topic": "bad"}}}
+        ]
         operator: Any = DatabricksSubmitRunOperator(task_id="submit", tasks=tasks, **QUICK)
         with pytest.raises(AirflowException) as caught:
             operator.execute(context)
@@ -126,7 +132,7 @@ class TestSubmitRun:
     def test_deferred_failure(self, path: str, context: Any) -> None:
         operator: Any = DatabricksSubmitRunOperator(
             task_id="submit",
-            notebook_task={"notebook_path": path, "base_parameters": {"topic": "bad"}},
+            notebook_task=notebook(path, "bad"),
             deferrable=True,
             **QUICK,
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from starlette.testclient import TestClient
+import httpx
 
 from sandbox.databricks.server import Configuration
 from sandbox.databricks.sessions import NoSessions
@@ -54,7 +54,7 @@ class DuckDbEngine:
 class Workspace:
     """A client of the server under test."""
 
-    def __init__(self, client: TestClient, data: Path) -> None:
+    def __init__(self, client: httpx.Client, data: Path) -> None:
         self.client, self.data = client, data
 
     def call(self, method: str, route: str, /, **fields: Any) -> Any:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ", "Bearer \u00e4"])
 def test_without_the_token_everything_is_401(workspace: Workspace, header: str | None) -> None:
-    headers = {"Authorization": header.encode("latin-1")} if header else {}
+    headers = {b"Authorization": header.encode("latin-1")} if header else {}
     for method, path in (("GET", "2.2/jobs/list"), ("POST", "2.2/jobs/runs/submit"), ("GET", "2.0/none")):
         answer = workspace.client.request(method, f"/api/{path}", headers=headers)
         assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")

@@ -41,7 +41,7 @@ class ServerProcess:
         while True:
             try:
                 if client.get("/_health").status_code == 200:
-                    return Workspace(client, self.data)  # type: ignore[arg-type]
+                    return Workspace(client, self.data)
             except httpx.TransportError:
                 assert self.process.poll() is None
                 assert time.monotonic() < give_up
