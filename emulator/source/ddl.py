@@ -25,4 +25,9 @@ def ddl(name: str) -> str:
 
 def _tidy(statement: str) -> str:
     lines = [line.rstrip().replace("\t", "    ") for line in statement.strip().splitlines()]
-    return "\n".join(line for line in lines if line) + ";\n"
+    return "\n".join(_ordered(line) for line in lines if line) + ";\n"
+
+
+def _ordered(line: str) -> str:
+    """Table options in alphabetical order; SQLAlchemy takes them from a set."""
+    return ")" + " ".join(sorted(line[1:].split())) if line.startswith(")") else line

@@ -221,7 +221,7 @@ class TestBad:
             (b"[" * 9 + b"\n", "pin.rows.jsonl, line 1: the file is one JSON array"),
             (b'{"a":' * 100_000, "pin.rows.jsonl, line 1: not JSON: "),
             ("\ufeff{}".encode("utf-16-le"), "pin.rows.jsonl: the file looks like UTF-16"),
-            (gzip.compress(b"{}"), "pin.rows.jsonl: the file looks like gzip"),
+            (gzip.compress(b"{}", mtime=0), "pin.rows.jsonl: the file looks like gzip"),
             ('{"index":1}\n{"title":"Café"}'.encode("latin-1"), "pin.rows.jsonl, line 2: byte 0xe9 at position 14"),
         ],
     )

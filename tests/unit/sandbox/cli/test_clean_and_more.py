@@ -124,7 +124,7 @@ class TestTest:
         assert pinflow("test", "--quick").exit_code == 0
         assert self.titles(calls) == [
             "airflow:check .", "airflow:format --check .", f"airflow:{' '.join(testing.TYPED[:3])}",
-            "airflow:-m pytest tests/unit",
+            "airflow:-m pytest -n",
         ]  # fmt: skip
 
     def test_all(self, pinflow: Pinflow, calls: list[list[str]]) -> None:
