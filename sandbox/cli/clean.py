@@ -11,12 +11,15 @@ from sandbox.cli.console import progress
 from sandbox.cli.platform import take_down
 from sandbox.supervisor.home import Home
 
-DATA = ("aws", "connect", "kafka", "msk", "spark")
+DATA = ("aws", "connect", "kafka", "kinesis", "msk", "spark")
 
 
 def clean(
     data: Annotated[
-        bool, typer.Option("--data", help="Landing, tables, topics and ledger; source rows and Airflow's history stay.")
+        bool,
+        typer.Option(
+            "--data", help="Landing, tables, topics, streams, ledger; not the source rows and Airflow's history."
+        ),
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Everything but the set-up.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -24,7 +27,7 @@ def clean(
     """Stop the sandbox and remove what it holds."""
     if data == everything:
         raise typer.BadParameter("say --data or --all")
-    what = "landing, tables, topics and ledger" if data else "everything but the set-up"
+    what = "landing, tables, topics, streams and ledger" if data else "everything but the set-up"
     if not yes:
         typer.confirm(f"Remove {what} in {Home().base}?", abort=True)
     take_down()
