@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import datetime as dt
 import logging
 import re
@@ -32,8 +33,9 @@ def connect(url: str) -> SparkSession:
     """Open a session.
 
     A lost server is given up after about 20 s instead of 10 minutes, because the session is lost with it; errors are
-    raised, not also written to standard error as JSON; and a session is ended by ``stop`` only: in PySpark 4.1.3 its
-    ``__del__`` waits for a thread pool, and hangs for ever when the garbage collector runs while that pool is in use.
+    raised, not also written to standard error as JSON; and a session is ended by ``stop`` only. In PySpark 4.1.3 its
+    ``__del__`` waits for a thread pool, and hangs for ever when the garbage collector runs while that pool is in use;
+    and what each client does at the process's exit (clean an ML cache) waits for a server that may be gone.
 
     :param url: as :func:`remote_url` makes it.
     :raises pyspark.errors.PySparkException: there is no server.
@@ -45,6 +47,7 @@ def connect(url: str) -> SparkSession:
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL + 1)
     SparkSession.__del__ = lambda _: None
     session: SparkSession = SparkSession.builder.remote(url).create()
+    atexit.unregister(session.client._cleanup_ml_cache)
     session.client.set_retry_policies([DefaultPolicy(max_retries=5, max_backoff=5000)])
     _bind_parameters(session)
     return session
