@@ -15,6 +15,7 @@ from sandbox.databricks.sessions import ConnectSessions, NoSessions
 from sandbox.databricks.sql.engine import NoEngine, SparkEngine
 
 DEFAULT_SLOTS = 3
+GRACEFUL_SECONDS = 2
 
 
 def main() -> None:
@@ -37,7 +38,14 @@ def main() -> None:
         spark_port=options.spark_port,
         slots=options.slots,
     )
-    uvicorn.run(create_app(configuration), host="127.0.0.1", port=options.port, access_log=False, log_level="warning")
+    uvicorn.run(
+        create_app(configuration),
+        host="127.0.0.1",
+        port=options.port,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def until(condition: Any, seconds: float = 90) -> None:
 
 def members(pid: int) -> list[psutil.Process]:
     leader = psutil.Process(pid)
-    return [leader, *leader.children(recursive=True)]
+    return [one for one in (leader, *leader.children(recursive=True)) if one.status() != psutil.STATUS_ZOMBIE]
 
 
 class TestCancel:

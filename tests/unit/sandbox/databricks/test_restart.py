@@ -165,6 +165,13 @@ class TestStopped:
         assert "The sandbox was stopped" in run["state"]["state_message"]
         assert results(run) == {"a": "FAILED", "b": "UPSTREAM_FAILED"}
 
+    def test_a_run_that_is_being_started_over_and_over_ends_too(self, server: ServerProcess) -> None:
+        workspace = server.start()
+        run_id = submit(workspace, task(workspace, "a", "1 / 0", max_retries=-1, min_retry_interval_millis=50))
+        workspace.wait(run_id, lambda run: run["tasks"][0]["attempt_number"] >= 2)
+        server.end(signal.SIGTERM)
+        assert server.start().get(run_id)["state"]["result_state"] == "FAILED"
+
     def test_it_listens_on_the_loopback_only(self, server: ServerProcess) -> None:
         server.start()
         wanted = f"{server.port:04X}"
