@@ -93,14 +93,17 @@ class Supervisor:
             self._cancelled.clear()
             self._move_taken_ports(chosen)
             started: dict[str, Future[None]] = {}
+            submitted = threading.Event()
             with ThreadPoolExecutor(len(chosen) or 1) as pool:
                 try:
                     for part in chosen:
                         needed = [started[name] for name in part.requires]
-                        started[part.name] = pool.submit(self._bring_up, part, needed, progress)
+                        started[part.name] = pool.submit(self._bring_up, part, needed, progress, submitted)
+                    submitted.set()
                     wait(started.values(), return_when=FIRST_EXCEPTION)
                 finally:
                     self._cancelled.set()  # also on Ctrl-C: what still starts is left to the next command
+                    submitted.set()
             errors = [error for future in started.values() if (error := future.exception())]
             for error in sorted(errors, key=lambda one: isinstance(one, _LeftError)):
                 raise error
@@ -139,7 +142,9 @@ class Supervisor:
             processes.memory(members), str(self.home.log(part.name)),
         )  # fmt: skip
 
-    def _bring_up(self, part: Part, needed: list[Future[None]], progress: Progress) -> None:
+    def _bring_up(self, part: Part, needed: list[Future[None]], progress: Progress, submitted: threading.Event) -> None:
+        # A thread that Ctrl-C meets while the pool still makes it is not waited for by the pool.
+        submitted.wait()
         progress(part.name, "waits")
         if any(future.exception() is not None for future in needed) or self._cancelled.is_set():
             progress(part.name, "skipped")
