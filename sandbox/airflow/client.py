@@ -148,18 +148,37 @@ class AirflowClient:
         lines = [entry if isinstance(entry, str) else _line(entry) for entry in content]
         return "\n".join(lines)
 
-    def backfill(self, dag_id: str, first: str, last: str, *, reprocess: str = "completed") -> int:
+    def backfill(
+        self, dag_id: str, first: str, last: str, *, reprocess: str = "completed", patience: float = 90
+    ) -> int:
         """Make a run for each data interval from the first to the last day, inclusive.
 
+        Airflow takes one backfill of a DAG at a time, and notes only every half minute that one has ended.
+
         :param reprocess: ``none``, ``failed`` or ``completed``: which existing runs are done again.
+        :param patience: seconds to wait for an earlier backfill of the DAG to end.
         :returns: the backfill's id.
+        :raises AirflowError: the earlier one goes on.
         """
         self.wait_for_dag(dag_id)
+        self._wait_for_earlier_backfills(dag_id, patience)
         made = self.call("POST", "/backfills", {
             "dag_id": dag_id, "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z",
             "run_backwards": False, "dag_run_conf": {}, "reprocess_behavior": reprocess, "max_active_runs": 1,
         })  # fmt: skip
         return int(made["id"])
+
+    def _wait_for_earlier_backfills(self, dag_id: str, patience: float) -> None:
+        give_up = time.monotonic() + patience
+        while any(
+            found["completed_at"] is None for found in self.call("GET", "/backfills", dag_id=dag_id)["backfills"]
+        ):
+            if time.monotonic() > give_up:
+                raise AirflowError(
+                    f"Another backfill of {dag_id} is running, and Airflow takes one at a time. "
+                    "Wait for it to end, or cancel it in Airflow's UI, then try again."
+                )
+            time.sleep(0.5)
 
     def backfill_runs(self, dag_id: str, backfill_id: int, first: str, last: str) -> list[dict[str, Any]]:
         """The runs that a backfill made or did again, oldest interval first.

@@ -28,6 +28,7 @@ class FakeAirflow:
     :param looks: the states of a run and its tasks, one for each look; the last one stays. By run id.
     :param xcoms: values by (task, key).
     :param runs: what the list of runs shows.
+    :param looks_at_backfills: what the list of backfills shows, look by look; the last stays.
     """
 
     dags: dict[str, bool] = field(default_factory=lambda: {"pinflow_batch": True})
@@ -36,6 +37,7 @@ class FakeAirflow:
     logs: dict[str, Any] = field(default_factory=dict)
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
+    looks_at_backfills: list[list[dict[str, Any]]] = field(default_factory=lambda: [[]])
     import_errors: list[dict[str, str]] = field(default_factory=list)
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
     tokens: int = 0
@@ -83,7 +85,12 @@ class FakeAirflow:
                 "value": self.xcoms[name, key]
             },
             r"POST /backfills": lambda body: {"id": 7},
+            r"GET /backfills": lambda body: {"backfills": self.backfills()},
         }
+
+    def backfills(self) -> list[dict[str, Any]]:
+        looks = self.looks_at_backfills
+        return looks.pop(0) if len(looks) > 1 else looks[0]
 
     def pause(self, body: dict[str, bool], dag: str) -> dict[str, bool]:
         self.dags[dag] = body["is_paused"]

@@ -217,6 +217,20 @@ class TestBackfill:
             "max_active_runs": 1,
         }
 
+    def test_one_that_has_just_ended_is_waited_for(self, airflow: FakeAirflow) -> None:
+        ended = {"completed_at": "2026-11-21T11:11:25Z"}
+        airflow.looks_at_backfills = [[ended, {"completed_at": None}], [ended, {"completed_at": None}], [ended, ended]]
+        assert airflow.client().backfill("pinflow_batch", "2022-03-02", "2022-03-02") == 7
+        looks = [call for call in airflow.calls if call[:2] == ("GET", "/backfills")]
+        assert [call[2] for call in looks] == [{"dag_id": "pinflow_batch"}] * 3
+        assert airflow.calls[-1][:2] == ("POST", "/backfills")
+
+    def test_one_that_goes_on_is_told(self, airflow: FakeAirflow) -> None:
+        airflow.looks_at_backfills = [[{"completed_at": None}]]
+        with pytest.raises(AirflowError, match="Another backfill of pinflow_batch is running"):
+            airflow.client().backfill("pinflow_batch", "2022-03-02", "2022-03-02", patience=0)
+        assert airflow.changes() == []
+
     def test_runs_of_a_hundred_days_and_more(self, airflow: FakeAirflow) -> None:
         airflow.runs = [{"dag_run_id": f"run-{day}", "run_type": "backfill"} for day in range(140)]
         airflow.runs.insert(3, {"dag_run_id": "by hand", "run_type": "manual"})
