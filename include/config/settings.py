@@ -86,6 +86,25 @@ class Streams:
 
 
 @dataclass(frozen=True)
+class Streaming:
+    """The streaming job: its name in the workspace, what it reads, and how it is watched.
+
+    ``source`` is ``kinesis``, or ``kafka`` for a workspace that reads the topics straight; the triggers are Spark's
+    processing times; ``stall_seconds`` without a heartbeat make the supervisor start the job again.
+    """
+
+    job_id: str
+    source: str
+    checkpoint_root: str
+    trigger: str
+    live_trigger: str
+    initial_position: str
+    window_minutes: int
+    stall_seconds: int
+    maximum_restarts: int
+
+
+@dataclass(frozen=True)
 class Workspace:
     """The Databricks workspace: where the bundle goes and what runs it."""
 
@@ -115,6 +134,7 @@ class Settings:
     landing: Landing
     connect: Connect
     streams: Streams
+    streaming: Streaming
     workspace: Workspace
     batch: Batch
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fcntl import LOCK_EX, LOCK_NB, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 
 from sandbox.supervisor.json_file import JsonFile
@@ -134,12 +134,19 @@ class Home:
         :raises SandboxBusyError: another process holds it.
         """
         self.run.mkdir(parents=True, exist_ok=True)
-        with (self.run / "lock").open("w") as handle:
+        with (self.run / "lock").open("a+") as handle:
             try:
                 flock(handle, LOCK_EX | LOCK_NB)
             except BlockingIOError:
+                handle.seek(0)
                 raise SandboxBusyError(
-                    f"Another command is starting or stopping the sandbox in {self.base}. "
-                    "Wait for it to end, then try again."
+                    f"Another command is starting or stopping the sandbox in {self.base} "
+                    f"(process {handle.read().strip() or 'unknown'}). Wait for it to end, then try again."
                 ) from None
-            yield
+            try:
+                handle.truncate(0)
+                handle.write(str(os.getpid()))
+                handle.flush()
+                yield
+            finally:
+                flock(handle, LOCK_UN)  # closing would not free it while a forked child still has the handle

@@ -144,7 +144,6 @@ class TestFailure:
         with pytest.raises(PartFailedError, match=r"after 1 s: HTTPError: HTTP Error 503"):
             make(WebPart("web", flags=("--sick-until", str(home.base / "never")))).up()
 
-    @pytest.mark.skip(reason="flaky in one process: now and then the interrupted up keeps its lock; see the note")
     def test_control_c_ends_at_once_and_leaves_what_starts(self, make: Make, home: Home) -> None:
         well = home.data("web") / "well"
         part = WebPart("web", flags=("--sick-until", str(well)))
