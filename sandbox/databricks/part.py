@@ -12,7 +12,10 @@ from sandbox.databricks import spark_connect
 from sandbox.supervisor.part import Command, Context
 
 CHECK_TIMEOUT = 4.5
-AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+AWS_VARIABLES = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_KINESIS", "AWS_EC2_METADATA_DISABLED",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class SparkPart:
             "SPARK_HOME": str(home),
             "JAVA_HOME": str(context.java.resolve().parents[1]),
             "PYSPARK_PYTHON": str(context.python("spark")),
+            "PYTHONPATH": str(spark_connect.python_path(context)),
             "TZ": "UTC",
             **{name: known[name] for name in AWS_VARIABLES if name in known},
         }

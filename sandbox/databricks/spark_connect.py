@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from sandbox.databricks.kinesis.registration import install
 from sandbox.supervisor.part import Context
 
 PART = "spark"
@@ -144,9 +145,15 @@ def dbfs_root(context: Context) -> Path:
     return context.data("databricks") / "dbfs"
 
 
+def python_path(context: Context) -> Path:
+    """Where Spark's Python processes find what the runtime of Databricks has built in."""
+    return context.data(PART) / "python"
+
+
 def write_configuration(context: Context) -> None:
     """Write the properties file, readable by its owner only, and empty what a crash may have left behind."""
     data = context.data(PART)
+    install(python_path(context))
     for name in ("local", "temporary"):
         shutil.rmtree(data / name, ignore_errors=True)
     for folder in (data / "local", data / "temporary", data / "warehouse", dbfs_root(context)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+from sandbox.databricks.notebook import streams
 from sandbox.databricks.sessions import connect, remote_url
 
 NO_SPARK = "There is no Spark here: this workspace server was started without one. Start it with --spark-port."
@@ -41,10 +43,12 @@ class Engine:
 
     :param port: of the Connect server; none = there is no Spark.
     :param session_id: known to the server as well, which ends the session when it kills this process.
+    :param workspace: the folder that is the workspace's ``/``.
     """
 
-    def __init__(self, port: int | None, session_id: str) -> None:
+    def __init__(self, port: int | None, session_id: str, workspace: Path) -> None:
         self._url = remote_url(port, session_id) if port else None
+        self._workspace = workspace
         self._session: Any = None
 
     def open(self) -> Any:
@@ -54,6 +58,7 @@ class Engine:
         os.environ["SPARK_REMOTE"] = self._url
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
         self._session = connect(self._url)
+        streams.prepare(self._session, self._workspace)
         return self._session
 
     def add_display(self, display: Any) -> None:

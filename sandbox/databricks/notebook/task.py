@@ -48,7 +48,8 @@ class Task:
         for name in SECRET_VARIABLES:
             self.redact.add(os.environ.get(name, ""))
         self.recorder = Recorder(self.folder / CELLS, self.redact)
-        self.engine = Engine(self.specification.get("spark_port"), self.specification["session_id"])
+        workspace = Path(self.specification["workspace"])
+        self.engine = Engine(self.specification.get("spark_port"), self.specification["session_id"], workspace)
 
     def run(self) -> Outcome:
         """Run the task; its errors are its outcome."""
