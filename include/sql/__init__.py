@@ -1,4 +1,4 @@
-"""The queries of the batch pipeline: one file a question in ``gold``, one file a rule in ``quality``.
+"""The queries: one file a question in ``gold`` (batch) and ``live`` (stream), one file a rule in ``quality``.
 
 A file starts with a comment: first what it answers, then lines such as ``-- order by: country, category``,
 ``-- parameters: as_of`` and ``-- severity: warn``. The rest is one SELECT over tables named ``schema.table``; the
@@ -59,6 +59,18 @@ def gold() -> tuple[Query, ...]:
     :raises SqlError: a file has no title or no order.
     """
     return _folder("gold", "order by")
+
+
+@cache
+def live() -> tuple[Query, ...]:
+    """The live metrics as a reader wants them, sorted by name.
+
+    A sliding window starts every minute, and the newest have hardly begun: each query shows the one that holds the last
+    ten minutes up to the last arrival, which is nine minutes before the newest.
+
+    :raises SqlError: a file has no title or no order.
+    """
+    return _folder("live", "order by")
 
 
 @cache

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from emulator.exceptions import EmulatorError
 from sandbox.airflow.client import AirflowError
-from sandbox.cli import clean, dags, emulator, measure, platform, results, run, source, testing
+from sandbox.cli import clean, dags, emulator, measure, platform, results, run, source, streaming, testing
 from sandbox.cli.console import progress
 from sandbox.cli.results import NoResultError
 from sandbox.databricks.client import WorkspaceError
@@ -19,7 +19,7 @@ from sandbox.supervisor.supervisor import PartFailedError
 
 EXPECTED = (
     AirflowError, WorkspaceError, NoResultError, PartFailedError, SandboxBusyError, UnknownPartError,
-    EmulatorError, dags.RunFailedError,
+    EmulatorError, dags.RunFailedError, streaming.StreamDisagreesError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, platform, dags, results, source, emulator, testing, measure, clean):
+for module in (run, platform, dags, results, source, streaming, emulator, testing, measure, clean):
     module.register(app)
 
 

@@ -11,7 +11,7 @@ from sandbox.cli.console import progress
 from sandbox.cli.platform import take_down
 from sandbox.supervisor.home import Home
 
-DATA = ("aws", "connect", "kafka", "kinesis", "msk", "spark")
+DATA = ("aws", "connect", "kafka", "kinesis", "msk", "spark", "databricks/dbfs/pinflow/checkpoints")
 
 
 def clean(

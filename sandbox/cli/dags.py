@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Any
 
@@ -50,10 +52,10 @@ def failures(airflow: AirflowClient, dag_id: str, run_id: str) -> str:
     return "\n".join(found)
 
 
-def run_dag(dag_id: str, conf: dict[str, Any]) -> str:
-    """Trigger a DAG, show its tasks, wait for its end, and leave it paused if it was.
+@contextmanager
+def beside(dag_id: str, conf: dict[str, Any]) -> Iterator[str]:
+    """Trigger a DAG, let the block run, then show the DAG's tasks and wait for its end; gives the run's id.
 
-    :returns: the run's id.
     :raises RunFailedError: the run failed.
     """
     airflow = client()
@@ -61,11 +63,21 @@ def run_dag(dag_id: str, conf: dict[str, Any]) -> str:
     paused = airflow.is_paused(dag_id)
     run_id = airflow.trigger(dag_id, conf)
     try:
+        yield run_id
         follow(airflow, dag_id, run_id)
     finally:
         if paused:
             airflow.set_paused(dag_id, paused=True)
-    return run_id
+
+
+def run_dag(dag_id: str, conf: dict[str, Any]) -> str:
+    """Trigger a DAG, show its tasks, wait for its end, and leave it paused if it was.
+
+    :returns: the run's id.
+    :raises RunFailedError: the run failed.
+    """
+    with beside(dag_id, conf) as run_id:
+        return run_id
 
 
 def trigger(

@@ -1,4 +1,4 @@
-"""The command ``results``: the answers that the batch pipeline found."""
+"""The command ``results``: the answers of the batch pipeline and the live metrics of the stream pipeline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from include.config.settings import load
-from include.sql import Query, gold
+from include.sql import Query, gold, live
 from sandbox.cli.console import output, print_json, table
 from sandbox.cli.platform import Json
 from sandbox.databricks.client import WorkspaceClient
@@ -29,29 +29,33 @@ def workspace() -> WorkspaceClient:
 
 
 def fetch(client: WorkspaceClient, query: Query) -> list[dict[str, Any]]:
-    """The rows of one gold table, in the query's order."""
-    statement = f"SELECT * FROM gold.{query.name} ORDER BY {query.order_by}"  # noqa: S608 - both are ours
+    """The rows of one result, in the query's order."""
+    source = f"({query.text})" if query in live() else f"gold.{query.name}"
+    statement = f"SELECT * FROM {source} ORDER BY {query.order_by}"  # noqa: S608 - both are ours
     return client.query(statement, load("sandbox").workspace.catalog)
 
 
 def existing(client: WorkspaceClient) -> set[str]:
-    """The names of the gold tables that were written."""
+    """The names of the results that were written."""
     catalog = load("sandbox").workspace.catalog
     schemas = {row[next(iter(row))] for row in client.query("SHOW SCHEMAS", catalog)}
-    if "gold" not in schemas:
-        return set()
-    return {str(row["tableName"]) for row in client.query("SHOW TABLES IN gold", catalog)}
+    found: set[str] = set()
+    for schema, queries in (("gold", gold()), ("live", live())):
+        if schema in schemas:
+            there = {str(row["tableName"]) for row in client.query(f"SHOW TABLES IN {schema}", catalog)}
+            found |= there & {query.name for query in queries}
+    return found
 
 
 def all_results(client: WorkspaceClient) -> dict[str, list[dict[str, Any]]]:
-    """Every gold table that exists, by name."""
+    """Every result that exists, by name."""
     there = existing(client)
-    return {query.name: fetch(client, query) for query in gold() if query.name in there}
+    return {query.name: fetch(client, query) for query in (*gold(), *live()) if query.name in there}
 
 
 def show(found: dict[str, list[dict[str, Any]]], limit: int | None) -> None:
     """Print results as tables."""
-    titles = {query.name: query.title for query in gold()}
+    titles = {query.name: query.title for query in (*gold(), *live())}
     for name, rows in found.items():
         output.print(table(f"{name}: {titles[name]}", rows, limit))
 
@@ -61,7 +65,7 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Show what the pipelines found out: a list of objects with --json."""
-    queries = {query.name: query for query in gold()}
+    queries = {query.name: query for query in (*gold(), *live())}
     if name is not None and name not in queries:
         raise NoResultError(f"There is no result {name!r}. There are: {', '.join(queries)}.")
     client = workspace()

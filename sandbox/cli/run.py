@@ -9,10 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.cli.console import print_json, progress
-from sandbox.cli.dags import client, run_dag
+from sandbox.cli.dags import beside, client, run_dag
 from sandbox.cli.platform import Json, bring_up, take_down
 from sandbox.cli.results import SHOWN_ROWS, all_results, show, workspace
+from sandbox.cli.streaming import agree
 from sandbox.supervisor.supervisor import Supervisor
+
+WINDOW = {"window_minutes": 15, "until_idle_seconds": 6, "at_end": "leave"}
 
 
 def span(summary: dict[str, Any]) -> dict[str, str]:
@@ -23,17 +26,21 @@ def span(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def once(posts: int) -> dict[str, Any]:
-    """Provision, post, and run the batch pipeline over the span of these posts.
+    """Provision, post to both paths, run the batch pipeline over the span of these posts beside the streaming job.
 
-    :returns: the emulator's summary, the batch report and the gold tables.
+    The supervision window ends when the job has read all there is; the job itself goes on.
+
+    :returns: the emulator's summary, the batch report, the window's report, and the gold tables and live metrics.
     """
     run_dag("pinflow_provision", {})
-    emulated = run_dag("pinflow_emulate", {"posts": posts, "target": "batch"})
+    emulated = run_dag("pinflow_emulate", {"posts": posts, "target": "both"})
     airflow = client()
     summary = airflow.xcom("pinflow_emulate", emulated, "emulate")
-    batch = run_dag("pinflow_batch", span(summary))
+    with beside("pinflow_streaming", WINDOW) as window:
+        batch = run_dag("pinflow_batch", span(summary))
     report = airflow.xcom("pinflow_batch", batch, "report")
-    return {"emulated": summary, "report": report, "results": all_results(workspace())}
+    stream = {"agrees": agree(summary["run_id"]), "window": airflow.xcom("pinflow_streaming", window, "supervise")}
+    return {"emulated": summary, "report": report, "stream": stream, "results": all_results(workspace())}
 
 
 def where_to_look(supervisor: Supervisor) -> None:

@@ -1,4 +1,4 @@
-"""The SQL Statement Execution API as the command line uses it."""
+"""The workspace's REST API as the command line uses it: SQL statements and runs."""
 
 from __future__ import annotations
 
@@ -51,6 +51,50 @@ class WorkspaceClient:
             message = answer["status"].get("error", {}).get("message", answer["status"]["state"])
             raise WorkspaceError(message)
         return self._rows(answer)
+
+    def active_runs(self, name: str) -> list[dict[str, Any]]:
+        """The runs of that name that have not ended, newest first."""
+        found: list[dict[str, Any]] = []
+        page = "&"
+        while page:
+            answer = self._call("GET", f"/api/2.2/jobs/runs/list?active_only=true{page}")
+            found += [run for run in answer.get("runs", []) if run.get("run_name") == name]
+            page = f"&page_token={answer['next_page_token']}" if answer.get("next_page_token") else ""
+        return found
+
+    def cancel(self, run_id: int, timeout: float = 60) -> None:
+        """Cancel a run and wait until it has ended.
+
+        :param timeout: seconds.
+        :raises WorkspaceError: it did not end in time.
+        """
+        self._call("POST", "/api/2.2/jobs/runs/cancel", json={"run_id": run_id})
+        self._ended(run_id, timeout)
+
+    def run_notebook(self, path: str, parameters: dict[str, str], timeout: float = 180) -> str:
+        """Run a notebook to its end.
+
+        :param timeout: seconds.
+        :returns: its exit value.
+        :raises WorkspaceError: it failed, with its error, or did not end in time.
+        """
+        task = {"task_key": "run", "notebook_task": {"notebook_path": path, "base_parameters": parameters}}
+        body = {"run_name": path.rpartition("/")[2], "tasks": [task]}
+        run = self._ended(int(self._call("POST", "/api/2.2/jobs/runs/submit", json=body)["run_id"]), timeout)
+        output = self._call("GET", f"/api/2.2/jobs/runs/get-output?run_id={run['tasks'][0]['run_id']}")
+        if run["state"].get("result_state") != "SUCCESS":
+            raise WorkspaceError(output.get("error") or run["state"].get("state_message") or f"{path} failed.")
+        return str(output.get("notebook_output", {}).get("result", ""))
+
+    def _ended(self, run_id: int, timeout: float) -> dict[str, Any]:
+        give_up = time.monotonic() + timeout
+        while True:
+            run = self._call("GET", f"/api/2.2/jobs/runs/get?run_id={run_id}")
+            if run["state"]["life_cycle_state"] in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR"):
+                return run
+            if time.monotonic() > give_up:
+                raise WorkspaceError(f"The run {run_id} did not end within {timeout:.0f} s: {run.get('run_page_url')}")
+            time.sleep(0.3)
 
     def _rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         columns = answer["manifest"]["schema"].get("columns", [])

@@ -74,8 +74,9 @@ class FakeAirflow:
             r"GET /importErrors": lambda body: {"import_errors": self.import_errors},
             r"GET /dags/(\w+)": lambda body, dag: {"dag_id": dag, "is_paused": self.dags[dag]},
             r"PATCH /dags/(\w+)": self.pause,
+            rf"PATCH {run}": lambda body, dag, run: {"state": body["state"]},
             r"POST /dags/(\w+)/dagRuns": lambda body, dag: {"dag_run_id": f"manual__{dag}"},
-            r"GET /dags/(\w+)/dagRuns": lambda body, dag: self.page(body, "dag_runs", self.runs),
+            r"GET /dags/(\w+)/dagRuns": lambda body, dag: self.page(body, "dag_runs", self.with_state(body)),
             rf"GET {run}": lambda body, dag, run: {"state": self.look(run)[0]},
             rf"GET {run}/taskInstances": lambda body, dag, run: self.page(body, "task_instances", self.tasks(run)),
             rf"GET {run}/taskInstances/(\w+)/logs/(\d+)": lambda body, dag, run, name, attempt: {
@@ -87,6 +88,11 @@ class FakeAirflow:
             r"POST /backfills": lambda body: {"id": 7},
             r"GET /backfills": lambda body: {"backfills": self.backfills()},
         }
+
+    def with_state(self, body: dict[str, str]) -> list[dict[str, Any]]:
+        """The runs; where a state is asked for, those that have it, and are running unless they say otherwise."""
+        wanted = body.get("state")
+        return [run for run in self.runs if wanted in (None, run.get("state", "running"))]
 
     def backfills(self) -> list[dict[str, Any]]:
         looks = self.looks_at_backfills

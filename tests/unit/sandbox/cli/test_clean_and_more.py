@@ -46,6 +46,9 @@ class TestClean:
 
     def test_data(self, pinflow: Pinflow, home: Home) -> None:
         port = home.port("kafka")
+        checkpoint = home.data("databricks") / "dbfs/pinflow/checkpoints/posts/identity.json"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.write_text("{}")
         with create_engine(home.source_url).begin() as source:
             metadata.create_all(source)
             row = {"run_id": "r", "target": "batch", "mode": "fast", "seed": 1, "posts": 1, "state": "finished"}
@@ -55,6 +58,7 @@ class TestClean:
         left = self.left(home)
         assert {"data/airflow/file", "data/source/source.sqlite", "log/kafka.log", "run/ports.json"} <= left
         assert not {"data/kafka/file", "data/aws/file"} & left
+        assert not checkpoint.exists()
         assert home.port("kafka") == port
         with create_engine(home.source_url).connect() as source:
             assert source.execute(text("select count(*) from pinterest_data")).scalar_one() == 5

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from include.sql import gold
+from include.sql import gold, live
 from sandbox.cli import results
 from sandbox.cli.results import NoResultError, all_results
 from tests.unit.sandbox.cli.conftest import Pinflow
 
 FIRST, SECOND = (query.name for query in gold()[:2])
+(TREND,) = (query for query in live() if query.name == "category_trend")
+LIVE = f"SELECT * FROM ({TREND.text}) ORDER BY trend_rank, category"
 
 
 class Workspace:
@@ -24,9 +26,13 @@ class Workspace:
         assert catalog == "spark_catalog"
         self.asked.append(statement)
         if statement == "SHOW SCHEMAS":
-            return [{"namespace": "bronze"}, *([{"namespace": "gold"}] if self.tables else [])]
-        if statement == "SHOW TABLES IN gold":
-            return [{"database": "gold", "tableName": name, "isTemporary": False} for name in self.tables]
+            return [{"namespace": "bronze"}, *([{"namespace": "gold"}, {"namespace": "live"}] if self.tables else [])]
+        for schema, queries in (("gold", gold()), ("live", live())):
+            if statement == f"SHOW TABLES IN {schema}":
+                names = [name for name in self.tables if name in {query.name for query in queries} or schema == "gold"]
+                return [{"database": schema, "tableName": name, "isTemporary": False} for name in names]
+        if statement == LIVE:
+            return self.tables[TREND.name]
         return self.tables[statement.removeprefix("SELECT * FROM gold.").split()[0]]
 
 
@@ -70,6 +76,16 @@ class TestOne:
         del workspace.tables[SECOND]
         shown = pinflow("results", SECOND)
         assert str(shown.exception) == "There are no results yet. Run: ./pinflow run"
+
+
+class TestLive:
+    def test_the_last_ten_minutes_by_rank(self, pinflow: Pinflow, workspace: Workspace) -> None:
+        workspace.tables[TREND.name] = [{"category": "art", "posts": 4, "trend_rank": 1}]
+        assert json.loads(pinflow("results", "category_trend", "--json").stdout) == workspace.tables[TREND.name]
+        assert list(json.loads(pinflow("results", "--json").stdout)) == [FIRST, SECOND, "category_trend"]
+
+    def test_there_is_none_before_the_job_ran(self, pinflow: Pinflow, workspace: Workspace) -> None:
+        assert isinstance(pinflow("results", "profile_popularity").exception, NoResultError)
 
 
 class TestAll:

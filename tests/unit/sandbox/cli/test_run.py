@@ -13,7 +13,13 @@ from sandbox.supervisor.supervisor import PartFailedError, Supervisor
 from tests.unit.sandbox.airflow.fake_airflow import FakeAirflow, task
 from tests.unit.sandbox.cli.conftest import Pinflow
 
-SUMMARY = {"posts": 40, "first_timestamp": "2026-11-21T23:59:58.750Z", "last_timestamp": "2026-11-22T00:00:03Z"}
+AGREED = {"records": {"pin": 40, "geo": 40, "user": 40}, "posts_in_the_last_ten_minutes": 39}
+SUMMARY = {
+    "run_id": "r-1",
+    "posts": 40,
+    "first_timestamp": "2026-11-21T23:59:58.750Z",
+    "last_timestamp": "2026-11-22T00:00:03Z",
+}
 ROWS = [{"category": "art", "category_count": 12}]
 
 
@@ -43,8 +49,13 @@ class TestSpan:
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> FakeAirflow:
-    made = FakeAirflow(dags=dict.fromkeys(("pinflow_provision", "pinflow_emulate", "pinflow_batch"), True))
-    made.xcoms = {("emulate", "return_value"): SUMMARY, ("report", "return_value"): {"landed": 120}}
+    names = ("pinflow_provision", "pinflow_emulate", "pinflow_batch", "pinflow_streaming")
+    made = FakeAirflow(dags=dict.fromkeys(names, True))
+    made.xcoms = {
+        ("emulate", "return_value"): SUMMARY, ("report", "return_value"): {"landed": 120},
+        ("supervise", "return_value"): {"rows": 120},
+    }  # fmt: skip
+    monkeypatch.setattr(run, "agree", {"r-1": AGREED}.__getitem__)
     for module in (dags, run):
         monkeypatch.setattr(module, "client", made.client)
     monkeypatch.setattr(run, "all_results", lambda client: {"top_categories": ROWS})
@@ -67,14 +78,18 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 class TestRun:
-    def test_the_three_dags_in_order_over_the_span_of_the_posts(
+    def test_the_dags_in_order_over_the_span_of_the_posts(
         self, pinflow: Pinflow, airflow: FakeAirflow, happened: list[str]
     ) -> None:
         assert pinflow("run", "--posts", "40").exit_code == 0
         posted = [(path, body["conf"]) for method, path, body in airflow.calls if method == "POST"]
         assert posted == [
             ("/dags/pinflow_provision/dagRuns", {}),
-            ("/dags/pinflow_emulate/dagRuns", {"posts": 40, "target": "batch"}),
+            ("/dags/pinflow_emulate/dagRuns", {"posts": 40, "target": "both"}),
+            (
+                "/dags/pinflow_streaming/dagRuns",
+                {"window_minutes": 15, "until_idle_seconds": 6, "at_end": "leave"},
+            ),
             (
                 "/dags/pinflow_batch/dagRuns",
                 {"from": "2026-11-21T23:59:58+00:00", "to": "2026-11-22T00:00:04+00:00"},
@@ -85,6 +100,7 @@ class TestRun:
         shown = pinflow("run", "--json")
         assert json.loads(shown.stdout) == {
             "emulated": SUMMARY, "report": {"landed": 120}, "results": {"top_categories": ROWS},
+            "stream": {"agrees": AGREED, "window": {"rows": 120}},
         }  # fmt: skip
         assert happened == ["up"]
 
@@ -113,6 +129,17 @@ class TestRun:
         assert shown.exit_code == 1
         assert happened == after
         assert not [path for method, path, _ in airflow.calls if method == "POST" and "pinflow_batch" in path]
+
+    def test_a_streaming_job_that_fails_is_told_after_the_batch_run(
+        self, pinflow: Pinflow, airflow: FakeAirflow, happened: list[str]
+    ) -> None:
+        airflow.looks["manual__pinflow_streaming"] = [("failed", [task("supervise", "failed")])]
+        airflow.logs["supervise"] = "the checkpoint is another stream's"
+        shown = pinflow("run", "--exit")
+        assert "the checkpoint is another stream's" in str(shown.exception)
+        assert [path for method, path, _ in airflow.calls if method == "POST" and "pinflow_batch" in path]
+        assert happened == ["up", "down"]
+        assert airflow.dags["pinflow_streaming"] is True
 
     def test_a_part_that_fails_with_exit(
         self, pinflow: Pinflow, happened: list[str], monkeypatch: pytest.MonkeyPatch, home: Home

@@ -132,3 +132,40 @@ class TestErrors:
         client = WorkspaceClient("http://127.0.0.1:1", "secret", "w")
         with pytest.raises(WorkspaceError, match=r"The workspace does not answer \(.*\./pinflow up\."):
             client.query("SELECT", "c")
+
+
+class TestRuns:
+    def test_active_ones_of_a_name_over_all_pages(self) -> None:
+        page = {"runs": [{"run_id": 1, "run_name": "other"}, {"run_id": 2, "run_name": "job"}], "next_page_token": "t"}
+        workspace = Workspace(page, {"runs": [{"run_id": 3, "run_name": "job"}]})
+        assert [run["run_id"] for run in workspace.client().active_runs("job")] == [2, 3]
+        assert [dict(request.url.params) for request in workspace.requests] == [
+            {"active_only": "true"}, {"active_only": "true", "page_token": "t"},
+        ]  # fmt: skip
+
+    def test_cancel_waits_for_the_end(self) -> None:
+        states = ("RUNNING", "TERMINATING", "TERMINATED")
+        workspace = Workspace({}, *({"state": {"life_cycle_state": state}} for state in states))
+        workspace.client().cancel(7)
+        assert json.loads(workspace.requests[0].content) == {"run_id": 7}
+        assert workspace.answers == []
+
+    def test_a_run_that_does_not_end(self) -> None:
+        workspace = Workspace({}, {"state": {"life_cycle_state": "RUNNING"}})
+        with pytest.raises(WorkspaceError, match="The run 7 did not end within 0 s"):
+            workspace.client().cancel(7, timeout=0)
+
+    def run(self, result: str, output: dict[str, Any]) -> Workspace:
+        state = {"life_cycle_state": "TERMINATED", "result_state": result}
+        return Workspace({"run_id": 9}, {"state": state, "tasks": [{"run_id": 10}]}, output)
+
+    def test_a_notebook_s_exit_value(self) -> None:
+        workspace = self.run("SUCCESS", {"notebook_output": {"result": "[1]"}})
+        assert workspace.client().run_notebook("/a/book", {"x": "1"}) == "[1]"
+        task = json.loads(workspace.requests[0].content)["tasks"][0]
+        assert task["notebook_task"] == {"notebook_path": "/a/book", "base_parameters": {"x": "1"}}
+        assert dict(workspace.requests[-1].url.params) == {"run_id": "10"}
+
+    def test_a_notebook_that_fails(self) -> None:
+        with pytest.raises(WorkspaceError, match="the query is active"):
+            self.run("FAILED", {"error": "the query is active"}).client().run_notebook("/a/book", {})

@@ -1,0 +1,5 @@
+-- Categories by posts in the last ten minutes of arrivals
+-- order by: trend_rank, category
+SELECT window_start, window_end, category, posts, trend_rank, last_seen
+FROM live.category_trend
+WHERE window_start = (SELECT max(window_start) - INTERVAL 9 MINUTES FROM live.category_trend)

@@ -1,0 +1,5 @@
+-- Countries by posts in the last ten minutes of arrivals
+-- order by: country_rank, country
+SELECT window_start, window_end, country, posts, country_rank, last_seen
+FROM live.posts_by_country
+WHERE window_start = (SELECT max(window_start) - INTERVAL 9 MINUTES FROM live.posts_by_country)
