@@ -10,12 +10,19 @@ import typer
 from sandbox.cli.console import output, print_json, table
 from sandbox.cli.platform import Json, bring_up
 
-BENCHMARKS = {"ingest-batch": ("benchmarks.ingest_batch", ("gateway", "kafka"))}
+BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "ingest-batch": ("benchmarks.ingest_batch", ("gateway", "kafka")),
+    "stream": ("benchmarks.stream", ()),
+}
+SIZES = {"ingest-batch": 20000, "stream": 60}
 
 
 def bench(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHMARKS)}.")],
-    posts: Annotated[int, typer.Option(min=100, help="How many posts to send.")] = 20000,
+    size: Annotated[
+        int | None,
+        typer.Option(min=10, help="Posts to send (ingest-batch: 20000), or seconds a rate is offered (stream: 60)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a part of the pipelines against a baseline in the same run."""
@@ -23,7 +30,7 @@ def bench(
         raise typer.BadParameter(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
     module, parts = BENCHMARKS[name]
     bring_up(list(parts))
-    rows = import_module(module).measure(posts)
+    rows = import_module(module).measure(size or SIZES[name])
     print_json(rows) if as_json else output.print(table(name, rows))
 
 

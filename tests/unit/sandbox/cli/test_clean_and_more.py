@@ -81,7 +81,7 @@ class TestBench:
     def test_an_unknown_one(self, pinflow: Pinflow) -> None:
         shown = pinflow("bench", "everything")
         assert shown.exit_code == 2
-        assert "there is no benchmark 'everything'; there are: ingest-batch" in shown.stderr
+        assert "there is no benchmark 'everything'; there are: ingest-batch, stream" in shown.stderr
 
     @pytest.mark.parametrize("name", measure.BENCHMARKS)
     def test_each_starts_its_parts_and_measures(
@@ -94,10 +94,11 @@ class TestBench:
         stand_in.measure = lambda posts: asked.append(posts) or rows
         monkeypatch.setitem(sys.modules, module, stand_in)
         monkeypatch.setattr(measure, "bring_up", asked.append)
-        shown = pinflow("bench", name, "--posts", "200", "--json")
+        shown = pinflow("bench", name, "--size", "200", "--json")
         assert json.loads(shown.stdout) == rows
         assert asked == [list(parts), 200]
         assert "[ours]" in pinflow("bench", name).stdout
+        assert asked[-1] == measure.SIZES[name]
 
     def test_each_module_is_there(self) -> None:
         for module, _ in measure.BENCHMARKS.values():
