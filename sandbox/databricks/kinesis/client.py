@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.databricks.kinesis.errors import KinesisUnavailable
+from sandbox.databricks.kinesis.errors import KinesisUnavailableError
 from sandbox.databricks.kinesis.offsets import AT_TIMESTAMP, TRIM_HORIZON
 
 THROTTLED = ("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException",
@@ -18,15 +18,15 @@ LASTING = ("ResourceNotFoundException", "AccessDeniedException", "InvalidArgumen
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
 
 
-class Throttled(Exception):
+class ThrottledError(Exception):
     """The shard gives no more at the moment."""
 
 
-class ExpiredIterator(Exception):
+class ExpiredIteratorError(Exception):
     """An iterator is older than five minutes."""
 
 
-class NotThere(Exception):
+class NotThereError(Exception):
     """A stream, shard or position that Kinesis does not know (any more)."""
 
 
@@ -73,7 +73,7 @@ class Summary:
 
 def backoff(attempt: int) -> float:
     """Seconds to wait before the next attempt: doubling, with jitter so that readers don't come all at once."""
-    return random.uniform(0.5, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
+    return random.uniform(0.5, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt, 10))
 
 
 class KinesisClient:
@@ -133,27 +133,27 @@ class KinesisClient:
         """The next page.
 
         :param limit: of records.
-        :raises Throttled: not now.
-        :raises ExpiredIterator: a new one is needed.
+        :raises ThrottledError: not now.
+        :raises ExpiredIteratorError: a new one is needed.
         """
         answer = self._call("get_records", ShardIterator=iterator, Limit=limit)
         return Page(answer["Records"], answer.get("NextShardIterator"), int(answer.get("MillisBehindLatest") or 0))
 
     def _call(self, operation: str, **request: Any) -> dict[str, Any]:
-        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+        from botocore import exceptions
 
         attempt = 0
         while True:
             try:
                 answer: dict[str, Any] = getattr(self._client(), operation)(**request)
                 return answer
-            except ClientError as error:
+            except exceptions.ClientError as error:
                 failure: Exception = error
                 _raise_known(operation, error.response.get("Error", {}))
-            except (ConnectionError, HTTPClientError) as error:
+            except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
                 failure = error
             if attempt >= self._retries:
-                raise KinesisUnavailable(
+                raise KinesisUnavailableError(
                     f"Kinesis does not answer {operation}: {failure}. It was asked {attempt + 1} times. "
                     "See ./pinflow status, then start the query again: it goes on where it was."
                 ) from failure
@@ -181,15 +181,15 @@ class KinesisClient:
 def _raise_known(operation: str, error: Mapping[str, str]) -> None:
     code, text = error.get("Code", ""), error.get("Message", "")
     if operation == "get_records" and code in THROTTLED:
-        raise Throttled(text)
+        raise ThrottledError(text)
     if code == "ExpiredIteratorException":
-        raise ExpiredIterator(text)
+        raise ExpiredIteratorError(text)
     if code in ("ResourceNotFoundException", "InvalidArgumentException"):
-        raise NotThere(text)
+        raise NotThereError(text)
     if code in LASTING:
-        raise KinesisUnavailable(
-            f"Kinesis refuses {operation}: {code}: {text} The source needs ListShards, GetShardIterator, GetRecords and "
-            "DescribeStreamSummary. Check the region, the endpoint and the keys."
+        raise KinesisUnavailableError(
+            f"Kinesis refuses {operation}: {code}: {text} The source needs ListShards, GetShardIterator, GetRecords "
+            "and DescribeStreamSummary. Check the region, the endpoint and the keys."
         )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.databricks.kinesis.client import ExpiredIterator, KinesisClient, Page
-from sandbox.databricks.kinesis.errors import TrimmedDataError
+from sandbox.databricks.kinesis.client import ExpiredIteratorError, KinesisClient, Page
+from sandbox.databricks.kinesis.errors import KinesisUnavailableError, TrimmedDataError
 from sandbox.databricks.kinesis.offsets import Position
 from sandbox.databricks.kinesis.records import arrival_ms
 
@@ -38,6 +38,7 @@ class Cursor:
     """A shard and how far it has been read.
 
     :param position: where to go on.
+    :param clock: milliseconds since 1970.
     """
 
     def __init__(self, client: KinesisClient, place: Place, position: Position,
@@ -51,57 +52,55 @@ class Cursor:
 
         :param limit: the most to take.
         :raises TrimmedDataError: retention has passed the position.
-        :raises Throttled: not now.
+        :raises ThrottledError: not now.
+        :raises NotThereError: Kinesis does not know the position.
         """
-        overlap = self._aged()
-        page = self._page(limit + 1 if overlap else limit, overlap=overlap)
-        records = page.records
-        if overlap:
-            self._check(records)
-            records = records[1:]
-        self._move(page, records)
-        return records
+        asked = self._clock()
+        aged = self.position.time <= asked - self.place.retention
+        if aged:
+            return self._next_checked(limit, asked)
+        page = self._page(limit)
+        self._move(page, page.records, asked)
+        return page.records
 
-    def _aged(self) -> bool:
-        """Whether what follows the position may have been removed since it was read."""
-        return 0 < self.position.time <= self._clock() - self.place.retention
+    def _next_checked(self, limit: int, asked: int) -> list[dict[str, Any]]:
+        """While the last record that was read is still there, none behind it has been removed."""
+        sequence, place = self.position.sequence, self.place
+        if sequence is not None:
+            self._iterator = self._client.iterator(place.stream, place.shard, at=sequence)
+            page = self._page(min(limit + 1, 10_000))
+            if page.records and page.records[0]["SequenceNumber"] == sequence:
+                self._move(page, page.records[1:], asked)
+                return page.records[1:]
+        raise TrimmedDataError(
+            place.stream, place.shard, sequence,
+            f"it was last looked at longer ago than the {place.retention // 3_600_000} h for which the stream keeps "
+            f"records, and {'that record is gone.' if sequence else 'nothing had been read by then.'}",
+        )  # fmt: skip
 
-    def _page(self, limit: int, *, overlap: bool) -> Page:
+    def _page(self, limit: int) -> Page:
         for _ in range(2):
-            if self._iterator is None or overlap:
-                self._iterator = self._open(overlap=overlap)
-            self._asked = self._clock()
+            if self._iterator is None:
+                place = self.place
+                self._iterator = self._client.iterator(
+                    place.stream, place.shard, after=self.position.sequence, origin=place.origin
+                )
             try:
                 return self._client.records(self._iterator, limit)
-            except ExpiredIterator:
+            except ExpiredIteratorError:
                 self._iterator = None
-        raise ExpiredIterator(f"Two fresh iterators of {self.place.shard} had expired. Check the machine's clock.")
+        raise KinesisUnavailableError(
+            f"A new iterator of {self.place.shard} in {self.place.stream} had expired at once. The clock of Kinesis "
+            "jumps. Set the clock, then start the query again."
+        )
 
-    def _open(self, *, overlap: bool) -> str:
-        place, sequence = self.place, self.position.sequence
-        if overlap:
-            return self._client.iterator(place.stream, place.shard, at=sequence, origin=place.origin)
-        return self._client.iterator(place.stream, place.shard, after=sequence, origin=place.origin)
-
-    def _check(self, records: list[dict[str, Any]]) -> None:
-        """While the last record read is still there, none behind it has been removed."""
-        sequence = self.position.sequence
-        if sequence is None or not records or records[0]["SequenceNumber"] != sequence:
-            hours = self.place.retention // 3_600_000
-            raise TrimmedDataError(
-                self.place.stream,
-                self.place.shard,
-                f"sequence number {sequence}" if sequence else "its beginning",
-                f"it was last read longer ago than the stream's retention of {hours} h, and that record is gone.",
-            )
-
-    def _move(self, page: Page, records: list[dict[str, Any]]) -> None:
+    def _move(self, page: Page, records: list[dict[str, Any]], asked: int) -> None:
         self._iterator = page.iterator
-        seen = self._asked if page.behind == 0 else arrival_ms(records[-1]) if records else self.position.time
+        reached = asked if page.behind == 0 else arrival_ms(records[-1]) if records else self.position.time
         self.position = replace(
             self.position,
             sequence=records[-1]["SequenceNumber"] if records else self.position.sequence,
-            time=max(self.position.time, seen),
+            time=reached,
             behind=page.behind,
             finished=page.iterator is None,
         )

@@ -19,6 +19,7 @@ WITHOUT_MEANING = (
     "requireConsumerDeregistration", "consumerDeregistrationTimeout", "consumerNamePrefix", "consumerName",
     "consumerRefreshInterval", "registeredConsumerId", "registeredConsumerIdType",
 )  # fmt: skip
+NAME = "kinesis"
 DRAIN = "availableNow"
 FORMS = {
     "streamName": "names, separated by commas",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 
-from sandbox.databricks.kinesis.client import KinesisClient, Throttled, backoff
+from sandbox.databricks.kinesis.catalog import refused
+from sandbox.databricks.kinesis.client import KinesisClient, NotThereError, ThrottledError, backoff
 from sandbox.databricks.kinesis.cursor import Cursor, Place
 from sandbox.databricks.kinesis.errors import TrimmedDataError
-from sandbox.databricks.kinesis.offsets import Position
+from sandbox.databricks.kinesis.offsets import Offset, Position
 from sandbox.databricks.kinesis.records import arrow
 
 
@@ -20,36 +21,56 @@ class Range:
     """A piece of a shard.
 
     :param start: behind which it begins.
-    :param end: the sequence number with which it ends.
+    :param end: with whose sequence number it ends.
     """
 
     place: Place
     start: Position
-    end: str
+    end: Position
 
 
-def read_range(client: KinesisClient, wanted: Range, limit: int) -> Iterator[pa.RecordBatch]:
+def ranges(first: Offset, last: Offset, place: Callable[[str, str, str], Place]) -> list[Range]:
+    """What lies between two offsets.
+
+    :param first: when it is the initial one, what counts is the origin that is written in ``last``.
+    :param place: makes a place of stream, shard and origin.
+    """
+    origin = last.origin if first.initial else first.origin
+    found: list[Range] = []
+    for name, stream in last.streams.items():
+        for shard, end in stream.shards.items():
+            start = first.position(name, shard) or Position(time=end.time)
+            if end.number > start.number and not start.finished:
+                found.append(Range(place(name, shard, origin), start, end))
+    return found
+
+
+def read_range(client: KinesisClient, wanted: Range, limit: int,
+               sleep: Callable[[float], None] = time.sleep) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """The records of a range, page by page.
 
     :param limit: of records in one request.
-    :raises TrimmedDataError: they are not all there any more.
+    :raises KinesisSourceError: they are not all there any more.
     """
-    cursor, attempt, end = Cursor(client, wanted.place, wanted.start), 0, int(wanted.end)
-    while cursor.position.number < end and not cursor.position.finished:
+    place, last, reached = wanted.place, wanted.end.number, wanted.start.number
+    cursor, throttled = Cursor(client, place, wanted.start), 0
+    while cursor.position.number < last and not cursor.position.finished:
         try:
             records = cursor.next(limit)
-        except Throttled:
-            time.sleep(backoff(attempt))
-            attempt += 1
+        except ThrottledError:
+            sleep(backoff(throttled))
+            throttled += 1
             continue
-        attempt = 0
-        inside = [record for record in records if int(record["SequenceNumber"]) <= end]
-        if inside:
-            yield arrow(wanted.place.stream, wanted.place.shard, inside)
-        if records and len(inside) < len(records):
+        except NotThereError as error:
+            raise refused(client, place, cursor.position.sequence, error) from error
+        throttled = 0
+        if inside := [record for record in records if int(record["SequenceNumber"]) <= last]:
+            reached = int(inside[-1]["SequenceNumber"])
+            yield arrow(place.stream, place.shard, inside)
+        if not records and cursor.position.behind == 0:
             break
-    if cursor.position.number < end:
+    if reached < last and not (wanted.end.finished and cursor.position.finished):
         raise TrimmedDataError(
-            wanted.place.stream, wanted.place.shard, f"sequence number {wanted.start.sequence}",
-            f"the batch that is repeated ends with {wanted.end}, which is not there any more.",
+            place.stream, place.shard, wanted.start.sequence,
+            f"the batch ends with sequence number {wanted.end.sequence}, which is not there.",
         )  # fmt: skip

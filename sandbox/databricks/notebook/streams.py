@@ -1,4 +1,4 @@
-"""What streaming has on Databricks and not in Spark Connect itself: the Kinesis source, and modules in ``foreachBatch``.
+"""What streaming has on Databricks and Spark Connect alone has not: the Kinesis source, imports in ``foreachBatch``.
 
 A notebook knows nothing of it: the session is made ready before its first cell.
 """
