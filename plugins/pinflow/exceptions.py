@@ -5,6 +5,7 @@
     │   └── Unavailable         it answered that it cannot work now (429, or 5xx to a read)
     ├── Rejected                understood and refused; the same call gets the same answer
     │   ├── NotFound            the named thing does not exist
+    │   ├── CheckpointRefused   a streaming job's checkpoint belongs to something else
     │   └── CannotReconcile     what exists differs from what was asked for and cannot be changed in place
     ├── OutcomeUnknown          the call went out and no usable answer came back: it may have been done
     ├── RecordsNotAccepted      a produce call or an emulator run left rejected or unknown records
@@ -14,6 +15,7 @@
     │   └── LandingLate         the connector has not committed what was in the topics
     ├── StatementFailed         a SQL statement ended other than SUCCEEDED, or its result was cut
     ├── NotebookFailed          a notebook run ended other than SUCCESS
+    ├── StreamingJobFailed      a streaming job ended or stalled more often than it may
     ├── QualityFailed           a quality rule of severity error found rows
     └── ReconciliationFailed    posts are missing, foreign or doubled
 
@@ -72,6 +74,10 @@ class CannotReconcile(Rejected):
     """What exists differs from what was asked for, and the service cannot change it in place."""
 
 
+class CheckpointRefused(Rejected):
+    """A streaming job's checkpoint belongs to another stream, schema or query; ``data`` holds ``run_id``."""
+
+
 class OutcomeUnknown(PinflowError):
     """The call went out and no usable answer came back: it may have been done."""
 
@@ -117,6 +123,10 @@ class StatementFailed(PinflowError):
 
 class NotebookFailed(PinflowError):
     """A notebook run ended other than SUCCESS; ``data`` holds ``run_id``, ``state`` and ``errors``."""
+
+
+class StreamingJobFailed(PinflowError):
+    """A streaming job ended or stalled more often than it may; ``data`` holds ``run_ids`` and ``ends``."""
 
 
 class QualityFailed(PinflowError):

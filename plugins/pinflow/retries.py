@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-FINAL = ("Rejected", "QualityFailed", "ReconciliationFailed")
+FINAL = ("Rejected", "QualityFailed", "ReconciliationFailed", "StreamingJobFailed")
 FAIL_FAST = ExceptionRetryPolicy(
     rules=[
         RetryRule(

@@ -113,6 +113,29 @@ class DatabricksWorkspaceHook(DatabricksHook):
         """Delete a notebook or file."""
         self._do_api_call(("POST", "2.0/workspace/delete"), {"path": path, "recursive": False})
 
+    def submit_notebook(
+        self,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        run_name: str,
+        token: str,
+        cluster: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Submit a one-time run of a notebook (``POST /api/2.2/jobs/runs/submit``); the same token gives the same run.
+
+        :param path: the notebook, without extension.
+        :param parameters: its widgets, all text.
+        :param token: the idempotency token, 64 characters at most.
+        :param cluster: a new cluster's specification, ``{"existing_cluster_id": ...}``, or nothing for serverless.
+        :returns: the run's id.
+        """
+        given = dict(cluster or {})
+        existing = given.pop("existing_cluster_id", None)
+        where = {"existing_cluster_id": existing} if existing else {"new_cluster": given} if given else {}
+        task = {"notebook_path": path, "base_parameters": dict(parameters or {})}
+        return int(self.submit_run({"run_name": run_name, "idempotency_token": token, "notebook_task": task, **where}))
+
     def notebook_result(self, run_id: int) -> str | None:
         """The text that a run of one notebook gave to ``dbutils.notebook.exit``."""
         tasks = self.get_run(run_id).get("tasks") or [{"run_id": run_id}]

@@ -212,12 +212,9 @@ class DatabricksRunNotebookOperator(BaseOperator):
         return run
 
     def _submit(self, token: str) -> dict[str, Any]:
-        cluster = dict(self.cluster or {})
-        existing = cluster.pop("existing_cluster_id", None)
-        task = {"notebook_path": self.notebook_path, "base_parameters": dict(self.parameters or {})}
-        where = {"existing_cluster_id": existing} if existing else {"new_cluster": cluster} if cluster else {}
-        body = {"run_name": self.run_name, "idempotency_token": token, "notebook_task": task, **where}
-        self.run_id = self.hook.submit_run(body)
+        self.run_id = self.hook.submit_notebook(
+            self.notebook_path, self.parameters, run_name=self.run_name, token=token, cluster=self.cluster
+        )
         return self.hook.get_run(self.run_id)
 
     def _trigger(self, run: Mapping[str, Any]) -> DatabricksExecutionTrigger:
