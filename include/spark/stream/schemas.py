@@ -1,0 +1,122 @@
+"""The written schemas of the stream's tables, and how they are kept."""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType
+
+from include.spark.delta import run
+from include.spark.schemas import BIGINT, INT, MOMENT, TARGETS, TEXT, column
+from include.spark.tables import create_schemas, definition
+
+POSITION = (
+    column("shard_id", TEXT, "Shard of the record; of Kafka the partition"),
+    column("sequence_number", TEXT, "Place of the record in its shard, a whole number; of Kafka the offset"),
+    column("arrived_at", MOMENT, "When the stream took the record"),
+)
+BATCH = (
+    column("query_id", TEXT, "Checkpoint of the query that wrote this"),
+    column("batch_id", BIGINT, "Micro-batch of that query"),
+)
+
+STREAM = {
+    table: StructType([*columns, *POSITION, column("processed_at", MOMENT, "When the row was written")])
+    for table, columns in TARGETS.items()
+}
+"""The clean tables, one row a post."""
+
+ARRIVALS = StructType(
+    [
+        column("table_name", TEXT, "pin, geo or user"),
+        column("ind", INT, "The post", required=True),
+        column("poster_name", TEXT, "Who posted; of a pin"),
+        column("follower_count", INT, "Followers of the poster; of a pin"),
+        column("category", TEXT, "Category; of a pin"),
+        column("country", TEXT, "Country; of a place"),
+        *POSITION,
+        *BATCH,
+        column("late", BooleanType(), "More than two minutes behind what its shard had brought before"),
+        column("slot", MOMENT, "The ten minutes in which it arrived"),
+    ]
+)
+"""Every accepted record."""
+
+QUARANTINE = StructType(
+    [
+        column("stream", TEXT, "Stream or topic of the record"),
+        column("table_name", TEXT, "Table that it was meant for"),
+        column("reason", TEXT, "Which rule of the contract it breaks"),
+        column("detail", TEXT, "What exactly is wrong"),
+        column("raw", TEXT, "The record, whole; base64 where it is not UTF-8 text"),
+        *POSITION,
+        *BATCH,
+        column("quarantined_at", MOMENT, "When it was quarantined"),
+    ]
+)
+
+HEARTBEAT = StructType(
+    [
+        column("job_id", TEXT, "The streaming job"),
+        column("run_key", TEXT, "The run of the job"),
+        column("query", TEXT, "posts"),
+        column("state", TEXT, "started, running, idle or stopped"),
+        *BATCH,
+        column("rows", BIGINT, "Records of the micro-batch"),
+        column("quarantined", BIGINT, "Of these, records that break the contract"),
+        column("late", BIGINT, "Of these, records that came too late to be counted in windows"),
+        column("committed_at", MOMENT, "When the tables held the micro-batch"),
+        column("delay_p50_ms", BIGINT, "Middle delay from arrival to table"),
+        column("delay_p95_ms", BIGINT, "Delay that 95 % of the records kept"),
+        column("delay_max_ms", BIGINT, "Longest delay"),
+        column("lag_records", BIGINT, "Records not read yet; for Kinesis the lag's time by the rate of arrival"),
+        column("lag_ms", BIGINT, "How far the reader is behind the stream's end"),
+        column("processed_rows_per_second", DoubleType(), "Records a second within the micro-batch"),
+        column("written_at", MOMENT, "When this row was made"),
+    ]
+)
+
+
+def _window(name: StructField, rank: str, *more: StructField) -> StructType:
+    return StructType(
+        [
+            column("window_start", MOMENT, "First moment of the ten minutes"),
+            column("window_end", MOMENT, "First moment after them"),
+            name,
+            column("posts", BIGINT, "Distinct posts that arrived in the window"),
+            *more,
+            column(rank, INT, "Place in the window; equals share one"),
+            column("last_seen", MOMENT, "When the last of them arrived"),
+        ]
+    )
+
+
+LIVE = {
+    "profile_popularity": _window(
+        column("poster_name", TEXT, "Who posted"),
+        "popularity_rank",
+        column("follower_count", INT, "Followers as the last arrival in the window has them"),
+    ),
+    "category_trend": _window(column("category", TEXT, "Category"), "trend_rank"),
+    "posts_by_country": _window(column("country", TEXT, "Country"), "country_rank"),
+}
+"""The live metrics."""
+
+SMALL_FILES = {"delta.autoOptimize.autoCompact": "true", "delta.checkpointInterval": "100"}
+"""Many small commits: files are put together now and then, and the log is summed up rarely."""
+
+
+def create(spark: SparkSession, catalog: str, tables: tuple[str, ...]) -> None:
+    """Make the schemas and tables of the stream pipeline where they are missing."""
+    create_schemas(spark, catalog)
+    for table in tables:
+        _table(spark, f"{catalog}.stream.{table}", STREAM[table], stats="ind")
+    _table(spark, f"{catalog}.stream.arrivals", ARRIVALS, "slot", stats="batch_id,arrived_at")
+    _table(spark, f"{catalog}.quarantine.stream_records", QUARANTINE, stats="batch_id,arrived_at")
+    _table(spark, f"{catalog}.ops.stream_heartbeat", HEARTBEAT, stats="written_at")
+    for name, schema in LIVE.items():
+        _table(spark, f"{catalog}.live.{name}", schema, stats="window_start")
+
+
+def _table(spark: SparkSession, name: str, schema: StructType, partition: str | None = None, *, stats: str) -> None:
+    properties = {**SMALL_FILES, "delta.dataSkippingStatsColumns": stats}
+    run(spark, definition(name, schema, partition, properties))
