@@ -82,7 +82,8 @@ class Consumer:
         now = time.time()
         for record in answer["Records"]:
             self.delays.append((now - record["ApproximateArrivalTimestamp"].timestamp()) * 1000)
-        return answer.get("NextShardIterator")
+        following: str | None = answer.get("NextShardIterator")
+        return following
 
 
 def measure(seconds: int) -> list[dict[str, Any]]:

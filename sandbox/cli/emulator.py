@@ -71,7 +71,7 @@ def rate_of(rate: str | None) -> float | Literal["human"] | None:
 def emulate(
     to: Annotated[
         Target,
-        typer.Option("--to", help="The screen, the batch path, the stream path (it ends in Kinesis so far), or both."),
+        typer.Option("--to", help="The screen, the batch path, the stream path, or both."),
     ] = Target.BATCH,
     posts: Annotated[str, typer.Option(help="How many random posts, or 'all': each row once.")] = "500",
     rate: Annotated[
