@@ -47,6 +47,7 @@ class SparkPart:
             "JAVA_HOME": str(context.java.resolve().parents[1]),
             "PYSPARK_PYTHON": str(context.python("spark")),
             "PYTHONPATH": str(spark_connect.python_path(context)),
+            "TMPDIR": str(spark_connect.temporary(context)),
             "TZ": "UTC",
             **{name: known[name] for name in AWS_VARIABLES if name in known},
         }

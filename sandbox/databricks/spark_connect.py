@@ -150,6 +150,11 @@ def python_path(context: Context) -> Path:
     return context.data(PART) / "python"
 
 
+def temporary(context: Context) -> Path:
+    """Where temporary files go; it is emptied at each start."""
+    return context.data(PART) / "temporary"
+
+
 def write_configuration(context: Context) -> None:
     """Write the properties file, readable by its owner only, and empty what a crash may have left behind."""
     data = context.data(PART)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from sandbox.databricks.kinesis.catalog import Catalog, refused
+from sandbox.databricks.kinesis.catalog import Catalog, lost
 from sandbox.databricks.kinesis.client import KinesisClient, NotThereError, ThrottledError, backoff
 from sandbox.databricks.kinesis.cursor import Cursor, now_ms
 from sandbox.databricks.kinesis.lineage import beginning, readable
@@ -17,7 +17,7 @@ from sandbox.databricks.kinesis.options import Options
 from sandbox.databricks.kinesis.records import arrow
 
 Key = tuple[str, str]
-SMALLEST_PAGE = 100
+SMALLEST_PAGE = 20
 FIRST_SIZE = 1024
 REFRESH_SHARE = 4
 
@@ -80,8 +80,8 @@ class Batches:
     def fetch(self, start: Offset) -> Batch:
         """The batch that follows an offset; its end is its start when there is nothing new.
 
-        Each shard is asked once. Then the one that is furthest behind is read on, until the batch is full, all are at
-        their end, or the time is up; so shards that catch up stay level.
+        Shards that are not known to be behind are asked once. Then the one that is furthest behind is read on, until
+        the batch is full, all are at their end, or the time is up; so shards that catch up stay about level.
 
         :raises KinesisSourceError: see the errors of the source.
         """
@@ -97,8 +97,8 @@ class Batches:
 
     def _pages(self, waiting: list[Key]) -> Iterator[tuple[Key, pa.RecordBatch | None]]:
         """Pages in the order in which shards take their turns; some hold nothing."""
-        until, left, unasked = self._clock() + self._options.fetch_seconds, self._options.buffer_bytes, set(waiting)
-        empty = True
+        until, left, empty = self._clock() + self._options.fetch_seconds, self._options.buffer_bytes, True
+        unasked = {key for key in waiting if not self._readings[key].cursor.position.behind}
         while waiting and (unasked or left > 0) and self._clock() < until:
             key = min(unasked or waiting, key=lambda one: self._readings[one].turn)
             unasked.discard(key)
@@ -163,7 +163,7 @@ class Batches:
             reading.throttled += 1
             return None
         except NotThereError as error:
-            raise refused(self._client, cursor.place, cursor.position.sequence, error) from error
+            raise lost(self._client, cursor.place, cursor.position.sequence, f"Kinesis refuses it: {error}.") from error
         reading.throttled = 0
         reading.due = self._clock() + (self._options.fetch_period if cursor.position.behind == 0 else 0.0)
         if not found:

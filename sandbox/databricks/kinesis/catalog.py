@@ -107,10 +107,10 @@ def recreated(stream: str, before: int, now: int) -> StreamRecreatedError:
     return StreamRecreatedError(stream, f"it was created at {_moment(now)}, the checkpoint's at {_moment(before)}.")
 
 
-def refused(client: KinesisClient, place: Place, position: str | None, error: Exception) -> KinesisSourceError:
-    """Why Kinesis does not know a position.
+def lost(client: KinesisClient, place: Place, position: str | None, why: str) -> KinesisSourceError:
+    """The error for a position that is not there: of a stream that is gone, of another one, or trimmed.
 
-    :param error: what it said.
+    :param why: what was found, should it be trimmed.
     """
     try:
         now = summary(client, place.stream).created
@@ -118,7 +118,7 @@ def refused(client: KinesisClient, place: Place, position: str | None, error: Ex
         return missing
     if now != place.created:
         return recreated(place.stream, place.created, now)
-    return TrimmedDataError(place.stream, place.shard, position, f"Kinesis does not know the position: {error}.")
+    return TrimmedDataError(place.stream, place.shard, position, why)
 
 
 def _moment(milliseconds: int) -> str:

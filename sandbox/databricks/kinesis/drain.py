@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sandbox.databricks.kinesis.catalog import Catalog
-from sandbox.databricks.kinesis.client import KinesisClient, Page, Shard, ThrottledError, backoff
+from sandbox.databricks.kinesis.catalog import Catalog, lost
+from sandbox.databricks.kinesis.client import KinesisClient, NotThereError, Page, Shard, ThrottledError, backoff
 from sandbox.databricks.kinesis.cursor import now_ms
 from sandbox.databricks.kinesis.offsets import AT_TIMESTAMP, TRIM_HORIZON, Offset, Position, StreamPosition
 from sandbox.databricks.kinesis.options import Options
+from sandbox.databricks.kinesis.records import arrival_ms
 
 FIRST_WINDOW, WIDER = 1_000, 8
-HALVINGS = 6
 
 
 class Tips:
@@ -49,7 +49,11 @@ class Tips:
         asked = self._clock()
         if shard.ending is not None:
             return Position(shard.ending, asked, finished=True)
-        return Position(self._tip(stream, shard.id, asked), asked)
+        try:
+            return Position(self._tip(stream, shard.id, asked), asked)
+        except NotThereError as error:
+            place = self._catalog.place(stream, shard.id, self._options.origin)
+            raise lost(self._client, place, None, f"Kinesis refuses to look for its end: {error}.") from error
 
     def _tip(self, stream: str, shard: str, now: int) -> str | None:
         """The last sequence number; none = the shard holds nothing."""
@@ -57,12 +61,10 @@ class Tips:
         if found is None:
             return None
         empty, filled = found
-        for _ in range(HALVINGS):
+        while filled - empty > FIRST_WINDOW:
             middle = (empty + filled) // 2
-            if self._first(stream, shard, now - middle):
-                filled = middle
-            else:
-                empty = middle
+            arrival = self._first(stream, shard, now - middle)
+            empty, filled = (middle, filled) if arrival is None else (empty, min(middle, now - arrival))
         return self._walk(self._open(stream, shard, now - filled))
 
     def _window(self, stream: str, shard: str, now: int) -> tuple[int, int] | None:
@@ -70,21 +72,22 @@ class Tips:
         empty, filled = 0, FIRST_WINDOW
         oldest = now - self._catalog.created(stream) + FIRST_WINDOW
         while True:
-            if self._first(stream, shard, now - filled):
-                return empty, filled
+            arrival = self._first(stream, shard, now - filled)
+            if arrival is not None:
+                return empty, min(filled, now - arrival)
             if filled >= oldest:
                 return None
             empty, filled = filled, min(filled * WIDER, oldest)
 
-    def _first(self, stream: str, shard: str, since: int) -> bool:
-        """Whether a shard holds a record that arrived at a time or later."""
+    def _first(self, stream: str, shard: str, since: int) -> int | None:
+        """When the first record arrived of those that arrived at a time or later."""
         iterator: str | None = self._open(stream, shard, since)
         while iterator:
             page = self._records(iterator, 1)
             if page.records:
-                return True
+                return arrival_ms(page.records[0])
             iterator = page.iterator if page.behind else None
-        return False
+        return None
 
     def _walk(self, iterator: str | None) -> str | None:
         last: str | None = None

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from sandbox.databricks.kinesis.catalog import refused
+from sandbox.databricks.kinesis.catalog import lost
 from sandbox.databricks.kinesis.client import KinesisClient, NotThereError, ThrottledError, backoff
 from sandbox.databricks.kinesis.cursor import Cursor, Place
-from sandbox.databricks.kinesis.errors import TrimmedDataError
 from sandbox.databricks.kinesis.offsets import Offset, Position
 from sandbox.databricks.kinesis.records import arrow
 
@@ -62,7 +61,7 @@ def read_range(client: KinesisClient, wanted: Range, limit: int,
             throttled += 1
             continue
         except NotThereError as error:
-            raise refused(client, place, cursor.position.sequence, error) from error
+            raise lost(client, place, cursor.position.sequence, f"Kinesis refuses it: {error}.") from error
         throttled = 0
         if inside := [record for record in records if int(record["SequenceNumber"]) <= last]:
             reached = int(inside[-1]["SequenceNumber"])
@@ -70,7 +69,5 @@ def read_range(client: KinesisClient, wanted: Range, limit: int,
         if not records and cursor.position.behind == 0:
             break
     if reached < last and not (wanted.end.finished and cursor.position.finished):
-        raise TrimmedDataError(
-            place.stream, place.shard, wanted.start.sequence,
-            f"the batch ends with sequence number {wanted.end.sequence}, which is not there.",
-        )  # fmt: skip
+        why = f"the batch ends with sequence number {wanted.end.sequence}, which is not there."
+        raise lost(client, place, wanted.start.sequence, why)
