@@ -61,7 +61,7 @@ with DAG(
         "trigger": Param(
             streaming.trigger,
             type="string",
-            pattern="^(availableNow|[0-9]+ (milliseconds?|seconds?|minutes?|hours?))$",
+            pattern="^(availableNow|[0-9]+([.][0-9]+)? (millisecond|second|minute|hour)s?)$",
             title="Trigger",
             description_md="When a micro-batch begins, as `1 second`; `availableNow` reads what is there and ends.",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ OUTAGE_SECONDS = 300.0
 STOP_SECONDS = 600.0
 STOP_POLL = 1.0
 PAGE = 25
-SLACK_MS = 60_000
+ROUNDING_MS = 1000
 OUTAGES = (Unavailable, OutcomeUnknown, StatementFailed)
-REFUSED = "CheckpointRefusedError"
+REFUSED = re.compile(r"^(?:[\w.]+\.)?(CheckpointRefusedError: .*)$", re.MULTILINE)
 MISSING_TABLE = "TABLE_OR_VIEW_NOT_FOUND"
 
 VITALS = """
@@ -38,12 +39,12 @@ FROM IDENTIFIER(:heartbeats)
 WHERE job_id = :job_id AND query = :query AND written_at >= :since
 """
 BATCHES = """
-SELECT batch_id, min(committed_at) AS committed_at, max(`rows`) AS `rows`, max(quarantined) AS quarantined,
+SELECT query_id, batch_id, min(committed_at) AS committed_at, max(`rows`) AS `rows`, max(quarantined) AS quarantined,
        max(late) AS late, max(coalesce(delay_max_ms, 0)) AS delay_max_ms
 FROM IDENTIFIER(:heartbeats)
 WHERE job_id = :job_id AND query = :query AND written_at >= :start AND committed_at BETWEEN :start AND :end
   AND (`rows` > 0 OR quarantined > 0)
-GROUP BY batch_id
+GROUP BY query_id, batch_id
 """
 TOTALS = f"""
 SELECT count(*) AS batches, sum(`rows`) AS `rows`, sum(quarantined) AS quarantined, sum(late) AS late,
@@ -54,9 +55,8 @@ DELAYS = f"""
 SELECT percentile(
          unix_millis(batches.committed_at) - unix_millis(arrivals.arrived_at), array(0.5, 0.95, 0.99)) AS delays
 FROM ({BATCHES}) AS batches
-JOIN IDENTIFIER(:arrivals) AS arrivals ON arrivals.batch_id = batches.batch_id
+JOIN IDENTIFIER(:arrivals) AS arrivals USING (query_id, batch_id)
 WHERE arrivals.arrived_at >= :since
-  AND unix_millis(batches.committed_at) - unix_millis(arrivals.arrived_at) <= batches.delay_max_ms + {SLACK_MS}
 """  # noqa: S608  our own text
 
 
@@ -83,9 +83,12 @@ class Failure:
 
     @property
     def refusal(self) -> str | None:
-        """The line in which the job says that it cannot use its checkpoint, however often it is started."""
-        lines = [line for line in f"{self.trace}\n{self.text}".splitlines() if REFUSED in line]
-        return lines[-1][lines[-1].index(REFUSED) :] if lines else None
+        """What the job says when it cannot use its checkpoint, however often it is started.
+
+        Only where an exception is told: a line of source in a trace may hold the name too.
+        """
+        found = REFUSED.search(self.text) or REFUSED.search(self.trace)
+        return found[1] if found else None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Tables:
 
     :param warehouse_id: the SQL warehouse that reads them.
     :param heartbeats: a row a micro-batch, and one from time to time when nothing comes.
-    :param arrivals: a row an accepted record, with its ``batch_id``.
+    :param arrivals: a row an accepted record, with its ``query_id`` and ``batch_id``.
     :param query: the streaming query whose heartbeats count.
     """
 
@@ -282,7 +285,7 @@ class StreamingJobHook(DatabricksWorkspaceHook):
         vitals = self.vitals(job_id, None, tables, start)
         delays: Sequence[float] | None = None
         if totals.get("since_ms") is not None:
-            since = _moment((totals["since_ms"] - SLACK_MS) / 1000)
+            since = _moment((totals["since_ms"] - ROUNDING_MS) / 1000)
             found = self._rows_of(DELAYS, tables, **span, since=since, arrivals=tables.arrivals)
             delays = found[0]["delays"] if found else None
         names = ("delay_p50_ms", "delay_p95_ms", "delay_p99_ms")
@@ -334,6 +337,8 @@ class Watcher:
     :param watch: what to look at.
     """
 
+    clock = staticmethod(time.monotonic)
+
     def __init__(self, hook: StreamingJobHook, watch: Watch) -> None:
         self.hook, self.watch = hook, watch
         self._since: float | None = None
@@ -348,7 +353,7 @@ class Watcher:
         return verdict
 
     def _outage(self, error: Exception) -> Verdict | None:
-        now = time.monotonic()
+        now = self.clock()
         self._since = now if self._since is None else self._since
         self.hook.log.warning("No look at run %s, for %.0f s now: %s", self.watch.run_id, now - self._since, error)
         if time.time() >= self.watch.window_end:
@@ -375,7 +380,7 @@ def _stalled(watch: Watch, run: Mapping[str, Any], vitals: Vitals) -> bool:
     if vitals.age is not None:
         return vitals.age > watch.stall_seconds
     task = (run.get("tasks") or [run])[0]
-    begun = (task.get("start_time") or run.get("start_time") or 0) + (task.get("setup_duration") or 0)
+    begun = (task.get("start_time") or 0) + (task.get("setup_duration") or 0)
     return begun > 0 and time.time() - begun / 1000 > max(watch.start_seconds, watch.stall_seconds)
 
 

@@ -366,9 +366,8 @@ class StreamingJobOperator(BaseOperator):
         window.ends.append(f"Run {run_id} ended {result}: {failure.text[:MAXIMUM_TEXT].rstrip('.')}")
 
     def _failed(self, window: Window) -> StreamingJobFailed:
-        restarts = f"{self.maximum_restarts} restarts" if self.maximum_restarts != 1 else "1 restart"
         return StreamingJobFailed(
-            f"The streaming job {self.job_id} does not stay up: {restarts} have not helped.",
+            f"The streaming job {self.job_id} does not stay up: restarts have not helped ({self.maximum_restarts}).",
             f"{window.ends[-1]}.",
             f"Mend the cause (the run pages of {window.run_ids} show the traces), then clear the task.",
             run_ids=window.run_ids,

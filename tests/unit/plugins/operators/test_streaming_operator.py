@@ -179,7 +179,7 @@ class TestWindow:
         with pytest.raises(StreamingJobFailed) as caught:
             see_through(operator(deferrable=deferrable, maximum_restarts=2), context)
         assert str(caught.value) == (
-            "The streaming job posts-job does not stay up: 2 restarts have not helped. "
+            "The streaming job posts-job does not stay up: restarts have not helped (2). "
             "Run 3 ended FAILED: ValueError: boom. "
             "Mend the cause (the run pages of [1, 2, 3] show the traces), then clear the task."
         )
