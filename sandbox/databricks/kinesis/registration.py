@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,9 +55,7 @@ def tell_the_trigger() -> None:
     """Let the source know of the trigger ``availableNow``, of which PySpark 4.1 tells a Python source nothing."""
     from pyspark.sql.connect.streaming.readwriter import DataStreamWriter
 
-    original = DataStreamWriter._start_internal
-    if hasattr(original, "__wrapped__"):
-        return
+    original = inspect.unwrap(DataStreamWriter._start_internal)
 
     @functools.wraps(original)
     def start(self: Any, *args: Any, **named: Any) -> Any:

@@ -5,6 +5,8 @@ A notebook knows nothing of it: the session is made ready before its first cell.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,8 +37,9 @@ def carry_imports(workspace: Path) -> None:
     """
     from pyspark.sql.connect.streaming.readwriter import DataStreamWriter
 
-    original = DataStreamWriter.foreachBatch
+    original = inspect.unwrap(DataStreamWriter.foreachBatch)
 
+    @functools.wraps(original)
     def foreach_batch(self: Any, func: BatchFunction) -> Any:
         return original(self, carried(func, import_path(workspace)))
 

@@ -1,0 +1,129 @@
+"""The source in a real Spark Connect server: registered as the notebook runner does it, read by real queries."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.databricks.kinesis.registration import install
+from sandbox.databricks.notebook import streams
+from sandbox.databricks.sessions import connect
+from tests.spark.kinesis.server import Server
+
+MODULE = "written_in_the_workspace"
+SINK = '''
+import json
+from pathlib import Path
+
+def write(frame, batch_id):
+    """Each batch is one file, which a batch that is repeated replaces."""
+    rows = [[row.stream, row.shardId, row.sequenceNumber, bytes(row.data).decode().strip()] for row in frame.collect()]
+    folder = Path(__file__).parent / "output"
+    draft = folder / f"{batch_id}.new"
+    draft.write_text(json.dumps(rows))
+    draft.rename(folder / f"{batch_id}.json")
+'''
+
+
+class SparkServer:
+    """A Spark Connect server of its own, with the source where its processes find it, and nothing of the repository.
+
+    :param folder: its working folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        install(folder / "python")
+        self.start()
+
+    def start(self) -> None:
+        """Start and wait until its port listens."""
+        import pyspark
+
+        home = Path(pyspark.__file__).parent
+        settings = {
+            "spark.connect.grpc.binding.address": "127.0.0.1",
+            "spark.connect.grpc.binding.port": str(self.port),
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "1",
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+        }
+        options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
+        server = "org.apache.spark.sql.connect.service.SparkConnectServer"
+        command = [str(home / "bin/spark-submit"), "--master", "local[2]", "--driver-memory", "700m", "--class", server]
+        environment = {
+            **os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_NO_DAEMONIZE": "1",
+            "PYTHONPATH": str(self.folder / "python"), "TMPDIR": str(self.folder),
+        }  # fmt: skip
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *options, "spark-internal"], cwd=self.folder, env=environment, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        wait(self._listens, 120)
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, (self.folder / "server.log").read_text()[-3000:]
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        """End it and its Python processes at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Job:
+    """A query that writes what it reads to files, started as a notebook would."""
+
+    def __init__(self, server: SparkServer, workspace: Path, options: dict[str, str]) -> None:
+        self.server, self.workspace, self.options = server, workspace, options
+        self.output = workspace / "output"
+        self.session: Any = None
+
+    def open(self) -> Any:
+        """A new session, ready for streaming."""
+        self.session = connect(f"sc://127.0.0.1:{self.server.port}")
+        streams.prepare(self.session, self.workspace)
+        return self.session
+
+    def frame(self, **options: str) -> Any:
+        """The stream."""
+        return self.session.readStream.format("kinesis").options(**self.options, **options).load()
+
+    def start(self, frame: Any, **trigger: Any) -> Any:
+        """Start the query."""
+        import importlib
+
+        sink = importlib.import_module(MODULE)
+        writer = frame.writeStream.foreachBatch(sink.write)
+        return writer.option("checkpointLocation", str(self.workspace / "checkpoint")).trigger(**trigger).start()
+
+    def batches(self) -> dict[int, list[list[str]]]:
+        """What the files hold, by batch."""
+        return {int(file.stem): json.loads(file.read_text()) for file in self.output.glob("*.json")}
+
+    def values(self) -> list[str]:
+        """The data of all records."""
+        return sorted(row[3] for rows in self.batches().values() for row in rows)
+
+
+def wait(until: Callable[[], bool], seconds: float) -> None:
+    end = json.loads(progress.sources[0].endOffset)
+    assert end["maxMsBehindLatest"] == 0
+    assert end["streams"].keys() == {pin, geo}
