@@ -124,6 +124,102 @@ class Job:
 
 
 def wait(until: Callable[[], bool], seconds: float) -> None:
-    end = json.loads(progress.sources[0].endOffset)
-    assert end["maxMsBehindLatest"] == 0
-    assert end["streams"].keys() == {pin, geo}
+    """Until something is so, or the test has failed."""
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
+    made = SparkServer(tmp_path_factory.mktemp("spark-kinesis"))
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def job(
+    spark_server: SparkServer, tmp_path: Path, connection: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Job]:
+    """A job in a workspace whose module is importable here, as the runner has it, and nowhere in the server."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / f"{MODULE}.py").write_text(SINK)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    made = Job(spark_server, tmp_path, connection | {"initialPosition": "earliest"})
+    made.open()
+    yield made
+    made.session.stop()
+
+
+def test_available_now_drains_more_than_a_batch_holds(kinesis: Server, job: Job) -> None:
+    """Also through a union of two sources; the function of foreachBatch is imported from the workspace."""
+    pin, geo, user = (kinesis.stream(shards=2) for _ in range(3))
+    put = [
+        value for stream in (pin, geo, user) for value in kinesis.put(stream, (f"{stream}-{n}" for n in range(1500)))
+    ]
+    small = {"fetchBufferSize": "20kb", "maxRecordsPerFetch": "300"}
+
+    def drain() -> None:
+        first = job.frame(streamName=f"{pin},{geo}", **small)
+        second = job.frame(streamName=user, **small).where("data IS NOT NULL")
+        assert job.start(first.union(second), availableNow=True).awaitTermination(120)
+
+    drain()
+    assert job.values() == sorted(put)
+    more = kinesis.put(geo, ["one more"])
+    drain()
+    assert job.values() == sorted(put + more)
+    assert sorted(job.batches()) == [0, 1]
+
+
+def test_available_now_of_a_view_is_an_error_and_no_part(kinesis: Server, job: Job) -> None:
+    stream = kinesis.stream()
+    kinesis.put(stream, range(500))
+    job.frame(streamName=stream, fetchBufferSize="1kb").createOrReplaceTempView("hidden")
+    query = job.start(job.session.table("hidden"), availableNow=True)
+    with pytest.raises(Exception, match="The trigger availableNow would end before all records are read"):
+        query.awaitTermination(120)
+    assert job.values() == []
+
+
+def test_options_are_refused_by_load(job: Job) -> None:
+    frame = job.frame(streamName="pin", maxRecords="5")
+    with pytest.raises(Exception, match="kinesis: unknown option maxrecords"):
+        frame.printSchema()
+
+
+def test_columns(job: Job) -> None:
+    assert [(field.name, field.dataType.simpleString()) for field in job.frame(streamName="pin").schema] == [
+        ("partitionKey", "string"), ("data", "binary"), ("stream", "string"), ("shardId", "string"),
+        ("sequenceNumber", "string"), ("approximateArrivalTimestamp", "timestamp"),
+    ]  # fmt: skip
+
+
+def test_spark_is_killed_in_the_middle(kinesis: Server, job: Job, spark_server: SparkServer) -> None:
+    """Small batches of two streams, a kill -9 of Spark and its processes, a reshard, and on from the checkpoint."""
+    pin, geo = kinesis.stream(shards=2), kinesis.stream(shards=1)
+    put = [*kinesis.put(pin, (f"p{n}" for n in range(3000))), *kinesis.put(geo, (f"g{n}" for n in range(1000)))]
+    options = {"streamName": f"{pin},{geo}", "fetchBufferSize": "40kb"}
+    job.start(job.frame(**options), processingTime="0 seconds")
+    wait(lambda: len(job.batches()) >= 3, 120)
+    spark_server.kill()
+    before = job.batches()
+    put += kinesis.put(pin, (f"q{n}" for n in range(500)))
+    kinesis.split(geo, "shardId-000000000000")
+    put += kinesis.put(geo, (f"h{n}" for n in range(500)))
+    spark_server.start()
+    job.open()
+    query = job.start(job.frame(**options), processingTime="0 seconds")
+    wait(lambda: len(job.values()) >= len(put), 120)
+    query.processAllAvailable()
+    progress = query.lastProgress
+    query.stop()
+    assert job.values() == sorted(put)
+    after = job.batches()
+    assert all(sorted(after[number]) == sorted(rows) for number, rows in before.items()), "a batch that is repeated"
+    assert len(before) < len(after)
+    reached = json.loads(progress.sources[0].endOffset)
+    assert reached["maxMsBehindLatest"] == 0
+    assert reached["streams"].keys() == {pin, geo}
