@@ -30,7 +30,8 @@ MISSING_TABLE = "TABLE_OR_VIEW_NOT_FOUND"
 
 VITALS = """
 SELECT unix_millis(current_timestamp()) AS now_ms,
-       unix_millis(min(written_at) FILTER (WHERE run_key = coalesce(:run_key, run_key))) AS first_ms,
+       unix_millis(min(written_at) FILTER (WHERE run_key = coalesce(:run_key, run_key)
+         AND coalesce(lag_ms, lag_records) = 0 AND coalesce(lag_records, 0) = 0)) AS level_ms,
        unix_millis(max(written_at) FILTER (WHERE run_key = coalesce(:run_key, run_key))) AS last_ms,
        unix_millis(max(written_at) FILTER (WHERE `rows` > 0)) AS rows_ms,
        max_by(lag_ms, written_at) FILTER (WHERE run_key = coalesce(:run_key, run_key)) AS lag_ms,
@@ -113,7 +114,7 @@ class Vitals:
     """The heartbeats of a run in short; seconds by the warehouse's clock, ``None`` where there was none.
 
     :param age: since the newest heartbeat.
-    :param quiet: since records came, or since the run's first heartbeat when none came.
+    :param quiet: since records came, or since the run first said that nothing is behind, whichever is later.
     """
 
     age: float | None = None
@@ -253,7 +254,7 @@ class StreamingJobHook(DatabricksWorkspaceHook):
         if not found or found[0]["last_ms"] is None:
             return Vitals()
         row = found[0]
-        quiet_since = max(row["first_ms"], row["rows_ms"] or 0)
+        quiet_since = max(row["level_ms"] or row["now_ms"], row["rows_ms"] or 0)
         return Vitals(
             age=(row["now_ms"] - row["last_ms"]) / 1000,
             quiet=(row["now_ms"] - quiet_since) / 1000,

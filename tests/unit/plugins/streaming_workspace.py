@@ -173,7 +173,7 @@ def beat(
     now = round(time.time() * 1000)
     return {
         "now_ms": now,
-        "first_ms": None if age is None else now - 3_600_000,
+        "level_ms": None if age is None else now - 3_600_000,
         "last_ms": None if age is None else now - round(age * 1000),
         "rows_ms": None if quiet is None else now - round(quiet * 1000),
         "lag_ms": lag_ms,

@@ -120,7 +120,7 @@ class TestVitals:
         return hook.vitals(JOB, "k", TABLES, 1_700_000_000)
 
     def test_ages_are_by_the_warehouses_clock(self, hook: StreamingJobHook, workspace: StreamingWorkspace) -> None:
-        row = {"now_ms": 100_000, "first_ms": 10_000, "last_ms": 97_500, "rows_ms": 60_000, "lag_ms": 7}
+        row = {"now_ms": 100_000, "level_ms": 10_000, "last_ms": 97_500, "rows_ms": 60_000, "lag_ms": 7}
         found = self.look(hook, {**row, "lag_records": None}, workspace)
         assert found == Vitals(age=2.5, quiet=40.0, lag_ms=7, lag_records=None)
         asked = workspace.statements[0]
@@ -129,11 +129,11 @@ class TestVitals:
             "job_id": JOB, "run_key": "k", "query": "posts", "heartbeats": "ops.stream_heartbeat", "since": moment,
         }  # fmt: skip
 
-    def test_quiet_counts_from_the_first_heartbeat_of_the_run(
+    def test_quiet_counts_from_when_the_run_first_said_that_it_is_level(
         self, hook: StreamingJobHook, workspace: StreamingWorkspace
     ) -> None:
         """Rows of an earlier run, or none: a run that has just begun is not idle."""
-        row = {"now_ms": 100_000, "first_ms": 99_000, "last_ms": 99_000, "rows_ms": 50_000}
+        row = {"now_ms": 100_000, "level_ms": 99_000, "last_ms": 99_000, "rows_ms": 50_000}
         lags = {"lag_ms": 0, "lag_records": 0}
         assert self.look(hook, {**row, **lags}, workspace).quiet == 1.0
         assert self.look(hook, {**row, "rows_ms": None, **lags}, workspace).quiet == 1.0
