@@ -15,7 +15,7 @@ from sandbox.cli.results import SHOWN_ROWS, all_results, show, workspace
 from sandbox.cli.streaming import agree
 from sandbox.supervisor.supervisor import Supervisor
 
-WINDOW = {"window_minutes": 15, "until_idle_seconds": 6, "at_end": "leave"}
+WINDOW = {"window_minutes": 15, "until_idle_seconds": 45, "at_end": "leave"}
 
 
 def span(summary: dict[str, Any]) -> dict[str, str]:
@@ -26,17 +26,17 @@ def span(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def once(posts: int) -> dict[str, Any]:
-    """Provision, post to both paths, run the batch pipeline over the span of these posts beside the streaming job.
+    """Provision, and beside the streaming job post to both paths and run the batch pipeline over the span of these posts.
 
-    The supervision window ends when the job has read all there is; the job itself goes on.
+    The supervision window ends when the job has read all there is and nothing more comes; the job itself goes on.
 
     :returns: the emulator's summary, the batch report, the window's report, and the gold tables and live metrics.
     """
     run_dag("pinflow_provision", {})
-    emulated = run_dag("pinflow_emulate", {"posts": posts, "target": "both"})
     airflow = client()
-    summary = airflow.xcom("pinflow_emulate", emulated, "emulate")
     with beside("pinflow_streaming", WINDOW) as window:
+        emulated = run_dag("pinflow_emulate", {"posts": posts, "target": "both"})
+        summary = airflow.xcom("pinflow_emulate", emulated, "emulate")
         batch = run_dag("pinflow_batch", span(summary))
     report = airflow.xcom("pinflow_batch", batch, "report")
     stream = {"agrees": agree(summary["run_id"]), "window": airflow.xcom("pinflow_streaming", window, "supervise")}

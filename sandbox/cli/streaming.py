@@ -21,6 +21,7 @@ from sandbox.supervisor.home import Home
 DAG = "pinflow_streaming"
 QUERIES = ("posts", "live")
 AGREE_WITHIN = 120.0
+QUIET_WITHIN = 45.0
 HEARTBEAT = (
     "SELECT run_key, query, batch_id, rows, delay_p50_ms, delay_p95_ms, lag_records, lag_ms, written_at "
     "FROM ops.stream_heartbeat ORDER BY written_at DESC LIMIT 1"
@@ -156,14 +157,29 @@ def reset(
         "catalog": settings.workspace.catalog,
         "job_id": settings.streaming.job_id,
     }
-    path = f"{settings.workspace.root}/include/spark/notebooks/stream_reset"
-    moved = json.loads(workspace().run_notebook(path, parameters))
+    moved = _moved(workspace(), parameters)
     if as_json:
         print_json(moved)
     elif not moved:
         progress.print("There was no checkpoint.")
     for name, kept in ({} if as_json else moved).items():
         progress.print(f"{name}: kept as {kept}", markup=False)
+
+
+def _moved(sql: WorkspaceClient, parameters: dict[str, str]) -> dict[str, str]:
+    """Run the notebook; after a job was stopped, wait until its last sign of life is old enough for it."""
+    path = f"{load('sandbox').workspace.root}/include/spark/notebooks/stream_reset"
+    give_up = time.monotonic() + QUIET_WITHIN
+    while True:
+        try:
+            moved: dict[str, str] = json.loads(sql.run_notebook(path, parameters))
+            return moved
+        except WorkspaceError as error:
+            gone = "ActiveQueryError" in str(error) and not sql.active_runs(parameters["job_id"])
+            if not gone or time.monotonic() > give_up:
+                raise
+        progress.print("The job has just ended; waiting until its checkpoint is surely free …")
+        time.sleep(5)
 
 
 def register(parent: typer.Typer) -> None:

@@ -72,7 +72,7 @@ class Heartbeat(StreamingQueryListener):  # type: ignore[misc]  # pyspark is unt
 
     def start(self) -> None:
         """Say that the run is alive and begin to listen."""
-        self._append([self._row("started", rows=0, quarantined=0, late=0)])
+        self._append([*self._recovered(), self._row("started", rows=0, quarantined=0, late=0)])
         self._spark.streams.addListener(self)
         self._thread.start()
 
@@ -138,9 +138,9 @@ class Heartbeat(StreamingQueryListener):  # type: ignore[misc]  # pyspark is unt
         if rows:
             self._append(rows)
 
-    def _batch_rows(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
+    def _batch_rows(self, batches: Sequence[Batch], state: str = "running") -> list[dict[str, Any]]:
         written = self._written(min(b.batch_id for b in batches), max(b.batch_id for b in batches))
-        return [self._row("running", **_measures(batch, written.get(batch.batch_id, {}))) for batch in batches]
+        return [self._row(state, **_measures(batch, written.get(batch.batch_id, {}))) for batch in batches]
 
     def _written(self, first: int, last: int) -> dict[int, dict[str, Any]]:
         """Lateness, delays and quarantine of micro-batches, from the tables."""
@@ -159,6 +159,24 @@ class Heartbeat(StreamingQueryListener):  # type: ignore[misc]  # pyspark is unt
             counts["quarantined"] += row.quarantined
             counts["arrived"] = row.arrived or counts["arrived"]
         return found
+
+    def _recovered(self) -> list[dict[str, Any]]:
+        """Rows for micro-batches that an earlier run wrote and did not live to tell of."""
+        heartbeats = f"{self._catalog}.ops.stream_heartbeat"
+        (last,) = self._spark.sql(
+            f"SELECT coalesce(max(batch_id), -1) AS told FROM {heartbeats} WHERE query_id = '{self._query_id}'"  # noqa: S608
+        ).collect()
+        which = f"query_id = '{self._query_id}' AND batch_id > {last.told}"
+        columns = "batch_id, _metadata.file_modification_time AS written"
+        statement = f"""
+            SELECT batch_id, count(*) AS records, unix_millis(max(written)) AS committed_ms
+            FROM (SELECT {columns} FROM {self._catalog}.stream.arrivals WHERE {which}
+                  UNION ALL SELECT {columns} FROM {quarantine(self._catalog)} WHERE {which})
+            GROUP BY batch_id
+        """  # noqa: S608  names and numbers of our own
+        found = self._spark.sql(statement).collect()
+        batches = [Batch(row.batch_id, row.records, row.committed_ms, None, None, None) for row in found]
+        return self._batch_rows(batches, "recovered") if batches else []
 
     def _row(self, state: str, **values: Any) -> dict[str, Any]:
         return {**self._own, "state": state, "written_at": datetime.now(UTC), **values}

@@ -76,12 +76,19 @@ def _both(spark: SparkSession, parameters: Parameters, query_id: str) -> None:
         reading.awaitTermination()
         start_live(spark, parameters).awaitTermination()
         return
+    while not _is_under_way(reading) and not reading.awaitTermination(POLL_SECONDS):
+        pass  # both at once would start all their processes at once, and Spark gives each ten seconds
     queries = [reading, start_live(spark, parameters)]
     while not any(query.awaitTermination(POLL_SECONDS) for query in queries):
         pass
     for query in queries:
         if error := query.exception():
             raise error
+
+
+def _is_under_way(query: StreamingQuery) -> bool:
+    """Whether a query has ended its first micro-batch, or found that there is nothing to read."""
+    return query.lastProgress is not None or str(query.status["message"]).startswith("Waiting")
 
 
 def start_posts(spark: SparkSession, parameters: Parameters, query_id: str) -> StreamingQuery:

@@ -85,11 +85,11 @@ class TestRun:
         posted = [(path, body["conf"]) for method, path, body in airflow.calls if method == "POST"]
         assert posted == [
             ("/dags/pinflow_provision/dagRuns", {}),
-            ("/dags/pinflow_emulate/dagRuns", {"posts": 40, "target": "both"}),
             (
                 "/dags/pinflow_streaming/dagRuns",
-                {"window_minutes": 15, "until_idle_seconds": 6, "at_end": "leave"},
+                {"window_minutes": 15, "until_idle_seconds": 45, "at_end": "leave"},
             ),
+            ("/dags/pinflow_emulate/dagRuns", {"posts": 40, "target": "both"}),
             (
                 "/dags/pinflow_batch/dagRuns",
                 {"from": "2026-11-21T23:59:58+00:00", "to": "2026-11-22T00:00:04+00:00"},

@@ -31,6 +31,7 @@ class Workspace:
     cancelled: list[int] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     asked: list[Any] = field(default_factory=list)
+    busy: int = 0
 
     def query(self, statement: str, catalog: str) -> list[dict[str, Any]]:
         assert catalog == "spark_catalog"
@@ -56,6 +57,9 @@ class Workspace:
 
     def run_notebook(self, path: str, parameters: dict[str, str]) -> str:
         self.asked.append((path, parameters))
+        if self.busy:
+            self.busy -= 1
+            raise WorkspaceError("ActiveQueryError: The streaming job gave a sign of life 16 s ago.")
         return json.dumps(self.moved)
 
 
@@ -145,6 +149,19 @@ class TestReset:
         assert "There was no checkpoint." in pinflow("streaming", "reset").stderr
         workspace.moved = {"live": "dbfs:/pinflow/checkpoints/live.kept-1"}
         assert "live: kept as dbfs:/pinflow/checkpoints/live.kept-1" in pinflow("streaming", "reset").stderr
+
+    def test_just_after_the_job_ended_it_waits(
+        self, pinflow: Pinflow, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streaming.time, "sleep", lambda _: None)
+        workspace.busy, workspace.moved = 2, {"live": "dbfs:/kept"}
+        assert json.loads(pinflow("streaming", "reset", "--json").stdout) == {"live": "dbfs:/kept"}
+        assert len(workspace.asked) == 3
+
+    def test_a_job_that_runs_is_not_waited_for(self, pinflow: Pinflow, workspace: Workspace) -> None:
+        workspace.busy, workspace.runs = 1, [{"run_id": 5}]
+        assert "sign of life" in str(pinflow("streaming", "reset").exception)
+        assert len(workspace.asked) == 1
 
     def test_an_unknown_query(self, pinflow: Pinflow, workspace: Workspace) -> None:
         assert pinflow("streaming", "reset", "pins").exit_code == 2
