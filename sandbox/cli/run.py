@@ -26,7 +26,7 @@ def span(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def once(posts: int) -> dict[str, Any]:
-    """Provision, and beside the streaming job post to both paths and run the batch pipeline over the span of these posts.
+    """Provision, and beside the streaming job post to both paths and run the batch pipeline over the posts' span.
 
     The supervision window ends when the job has read all there is and nothing more comes; the job itself goes on.
 
