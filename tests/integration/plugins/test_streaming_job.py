@@ -30,6 +30,7 @@ from pinflow.operators.streaming import StreamingJobOperator
 from pinflow.sensors.streaming import StreamingHeartbeatSensor
 from tests.conftest import Platform
 from tests.integration.databricks.conftest import RealWorkspace
+from tests.integration.plugins.supervision import dag_run
 
 pytestmark = pytest.mark.integration
 SCHEMA = "supervised"
@@ -74,36 +75,6 @@ while True:
     beat(lag=5 if mode == 'behind' else 0)
     time.sleep(0.5)
 """
-
-
-class Store(dict[str, Any]):
-    """A task state store: it outlives a try."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self[key] = json.loads(json.dumps(value))
-
-    def delete(self, key: str) -> None:
-        """Forget a value."""
-        self.pop(key, None)
-
-
-class TaskInstance:
-    """As much of a task instance as operators look at."""
-
-    dag_id, task_id, map_index, try_number = "dag", "supervise", -1, 1
-
-    def __init__(self, run_id: str) -> None:
-        self.run_id, self.xcoms = run_id, dict[str, Any]()
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        """Keep an XCom."""
-        self.xcoms[key] = value
-
-
-def dag_run(run_id: str = "first") -> dict[str, Any]:
-    """The context of the task in a DAG run."""
-    return {"ti": TaskInstance(run_id), "task_state_store": Store(), "params": {}}
 
 
 @dataclass

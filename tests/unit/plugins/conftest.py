@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.plugins.streaming_workspace import StreamingWorkspace
+
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="pinflow-airflow-"))
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[3] / "plugins")
@@ -115,6 +117,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JsonServer]:
     )
     yield made
     made.close()
+
+
+@pytest.fixture
+def workspace(server: JsonServer) -> StreamingWorkspace:
+    """The server as a workspace with runs and heartbeats."""
+    made = StreamingWorkspace()
+    server.handler = made
+    return made
 
 
 class Confluent:

@@ -39,13 +39,6 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def workspace(server: Any) -> StreamingWorkspace:
-    made = StreamingWorkspace()
-    server.handler = made
-    return made
-
-
-@pytest.fixture
 def hook() -> StreamingJobHook:
     return StreamingJobHook("databricks_default", outage_seconds=0)
 

@@ -33,13 +33,6 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "STOP_POLL", 0)
 
 
-@pytest.fixture
-def workspace(server: Any) -> StreamingWorkspace:
-    made = StreamingWorkspace()
-    server.handler = made
-    return made
-
-
 def operator(**changes: Any) -> StreamingJobOperator:
     given: dict[str, Any] = {
         "job_id": JOB,

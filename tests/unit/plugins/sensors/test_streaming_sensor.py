@@ -14,13 +14,6 @@ from pinflow.triggers.streaming import StreamingHeartbeatTrigger
 from tests.unit.plugins.streaming_workspace import JOB, StreamingWorkspace, beat
 
 
-@pytest.fixture
-def workspace(server: Any) -> StreamingWorkspace:
-    made = StreamingWorkspace()
-    server.handler = made
-    return made
-
-
 def sensor(**changes: Any) -> StreamingHeartbeatSensor:
     given: dict[str, Any] = {"poke_interval": 0, "timeout": 20, "maximum_lag_ms": 100, **changes}
     return StreamingHeartbeatSensor(task_id="t", job_id=JOB, warehouse_id="w", **given)

@@ -19,13 +19,6 @@ from tests.unit.plugins.streaming_workspace import JOB, StreamingWorkspace, beat
 TABLES = asdict(Tables("w", None, "ops.stream_heartbeat", "stream.arrivals", "posts"))
 
 
-@pytest.fixture
-def workspace(server: Any) -> StreamingWorkspace:
-    made = StreamingWorkspace()
-    server.handler = made
-    return made
-
-
 def watching(**changes: Any) -> StreamingJobTrigger:
     watch: dict[str, Any] = {
         "job_id": JOB,
