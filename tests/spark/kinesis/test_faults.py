@@ -223,6 +223,15 @@ class TestOtherStream:
         with pytest.raises(StreamRecreatedError):
             job.trigger()
 
+    def test_made_anew_while_no_shard_is_asked(self, kinesis: Server, query: Make) -> None:
+        """The list of shards alone gives it away: they begin at other sequence numbers."""
+        stream = kinesis.stream(shards=1)
+        job = query(stream, minFetchPeriod="1h")
+        job.until_idle()
+        self.again(kinesis, stream, shards=1)
+        with pytest.raises(StreamRecreatedError, match="begins at another sequence number"):
+            job.trigger()
+
     def test_made_anew_before_a_batch_is_repeated(self, kinesis: Server, query: Make) -> None:
         stream = kinesis.stream()
         job = query(stream)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,35 @@ class TestSpark:
         assert secret not in " ".join(command.argv)
         for file in home.data("spark").rglob("*"):
             assert file.is_dir() or secret not in file.read_text()
+
+    def test_its_processes_find_the_kinesis_source_and_nothing_else_of_the_repository(self, home: Home) -> None:
+        spark_connect.write_configuration(home)
+        command = SparkPart().command(home)
+        [folder] = command.env["PYTHONPATH"].split(":")
+        code = (
+            "import sandbox.databricks.kinesis.options as found, importlib.util as u\n"
+            "print(found.__file__, [n for n in ('include', 'emulator', 'sandbox.supervisor', 'sandbox.databricks.api')"
+            " if u.find_spec(n)])"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", code], cwd=home.data("spark"), env={"PYTHONPATH": folder}, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        assert ran.stdout.strip() == f"{folder}/sandbox/databricks/kinesis/options.py []"
+        assert command.env["AWS_ENDPOINT_URL_KINESIS"] == home.url("kinesis")
+        assert DatabricksPart().command(home).env["AWS_ENDPOINT_URL_KINESIS"] == home.url("kinesis")
+
+    def test_a_start_replaces_the_source_and_empties_what_was_temporary(self, home: Home) -> None:
+        spark_connect.write_configuration(home)
+        old = home.data("spark") / "python/sandbox/databricks/kinesis/of_an_older_version.py"
+        left = Path(SparkPart().command(home).env["TMPDIR"]) / "pinflow-kinesis-x/1.arrow"
+        left.parent.mkdir()
+        old.touch()
+        left.touch()
+        spark_connect.write_configuration(home)
+        assert not old.exists()
+        assert not left.parent.exists()
+        assert left.parents[1].is_dir()
 
     def test_the_settings_are_for_their_owner_only(self, home: Home) -> None:
         spark_connect.write_configuration(home)
