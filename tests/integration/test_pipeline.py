@@ -1,4 +1,4 @@
-"""The batch pipeline for real: source, gateway, Kafka, Connect, S3, Spark and Airflow, through the command line.
+"""Both pipelines for real: source, gateway, Kafka, Kinesis, S3, Spark and Airflow, through the command line.
 
 What is expected is worked out from the source rows and the ledger with plain Python (``tests.independent``).
 """
@@ -12,8 +12,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config.settings import TABLES, load
+from sandbox.airflow.client import AirflowClient
 from sandbox.databricks.client import WorkspaceClient
 from sandbox.supervisor.home import ROOT
 from tests.conftest import Platform
@@ -68,10 +70,12 @@ class Pipeline:
             assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def sql(self, statement: str) -> list[Row]:
+    def workspace(self) -> WorkspaceClient:
         token = self.home.secret("databricks-token")
-        client = WorkspaceClient(self.home.url("databricks"), token, SETTINGS.workspace.warehouse_id)
-        return client.query(statement, SETTINGS.workspace.catalog)
+        return WorkspaceClient(self.home.url("databricks"), token, SETTINGS.workspace.warehouse_id)
+
+    def sql(self, statement: str) -> list[Row]:
+        return self.workspace().query(statement, SETTINGS.workspace.catalog)
 
     def source(self, statement: str) -> list[Row]:
         engine = sa.create_engine(self.home.source_url)
@@ -93,7 +97,7 @@ class Pipeline:
         rows = {row[KEYS[table]]: row for row in self.source(f"SELECT * FROM {SOURCES[table]}")}
         entries = self.source(
             "SELECT ind, partition, record_offset, timestamp_ms FROM pinflow_ledger "
-            f"WHERE outcome = 'accepted' AND table_name = '{table}' ORDER BY record_offset"
+            f"WHERE outcome = 'accepted' AND table_name = '{table}' AND path = 'batch' ORDER BY record_offset"
         )
         return [
             cleaning.Record(
@@ -150,11 +154,11 @@ def numbers(row: Row) -> Row:
 
 
 def test_run_posts_every_record_once(pipeline: Pipeline, first_run: Row) -> None:
-    assert first_run["emulated"]["accepted"] == 3 * POSTS
+    assert first_run["emulated"]["accepted"] == 2 * 3 * POSTS
     assert (first_run["emulated"]["rejected"], first_run["emulated"]["unknown"]) == (0, 0)
-    counts = pipeline.source("SELECT table_name, outcome, count(*) AS n FROM pinflow_ledger GROUP BY 1, 2")
-    assert {(row["table_name"], row["outcome"], row["n"]) for row in counts} == {
-        (table, "accepted", POSTS) for table in TABLES
+    counts = pipeline.source("SELECT path, table_name, outcome, count(*) AS n FROM pinflow_ledger GROUP BY 1, 2, 3")
+    assert {(row["path"], row["table_name"], row["outcome"], row["n"]) for row in counts} == {
+        (path, table, "accepted", POSTS) for table in TABLES for path in ("batch", "stream")
     }
 
 
@@ -196,6 +200,119 @@ def test_every_answer_equals_an_independent_calculation(pipeline: Pipeline, firs
     assert found == expected
     assert found == first_run["results"][name]
     assert found
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_batch_and_stream_hold_the_same_cleaned_rows(pipeline: Pipeline, first_run: Row, table: str) -> None:
+    expected = cleaning.clean(table, pipeline.posted(table)).rows
+    streamed = pipeline.sql(f"SELECT {', '.join(TARGET[table])} FROM stream.{table}")
+    assert len(streamed) == len(expected)
+    assert {row["ind"]: row for row in streamed} == pipeline.silver(table)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_record_that_kinesis_took_arrived_once(pipeline: Pipeline, first_run: Row, table: str) -> None:
+    ledger = pipeline.source(
+        f"SELECT ind, sequence FROM pinflow_ledger WHERE path = 'stream' AND table_name = '{table}' "
+        "AND outcome = 'accepted'"
+    )
+    arrived = pipeline.sql(f"SELECT ind, sequence_number, late FROM stream.arrivals WHERE table_name = '{table}'")
+    assert Counter((row["ind"], row["sequence_number"]) for row in arrived) == Counter(
+        (row["ind"], row["sequence"]) for row in ledger
+    )
+    assert len(arrived) == POSTS
+    assert not [row for row in arrived if row["late"]]
+    assert pipeline.sql("SELECT count(*) AS n FROM quarantine.stream_records") == [{"n": 0}]
+
+
+def fetched(pipeline: Pipeline, table: str) -> list[tuple[datetime, int, Row]]:
+    """What Kinesis itself holds of a table: arrival, sequence number, the row as it was sent."""
+    kinesis = boto3.client(
+        "kinesis", endpoint_url=pipeline.home.url("kinesis"), region_name="us-east-1",
+        aws_access_key_id="pinflow", aws_secret_access_key=pipeline.home.secret("aws"),
+    )  # fmt: skip
+    name, found = SETTINGS.stream(table), list[tuple[datetime, int, Row]]()
+    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+        asked = {"StreamName": name, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator, records = kinesis.get_shard_iterator(**asked)["ShardIterator"], [{}]
+        while records:
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
+            records, iterator = answer["Records"], answer["NextShardIterator"]
+            found += [
+                (one["ApproximateArrivalTimestamp"].astimezone(UTC), int(one["SequenceNumber"]),
+                 json.loads(one["Data"])) for one in records
+            ]  # fmt: skip
+    return found
+
+
+def counted(events: Iterable[tuple[datetime, int, int, str | None, int | None]], name: str, rank: str) -> list[Row]:
+    """The rows of a live table for events (arrival, sequence, ind, name, followers), with loops and dictionaries."""
+    windows: dict[datetime, dict[str, list[tuple[datetime, int, int, int | None]]]] = {}
+    for arrived, sequence, ind, named, followers in events:
+        minute = arrived.replace(second=0, microsecond=0)
+        for back in range(10):
+            if named is not None:
+                window = windows.setdefault(minute - timedelta(minutes=back), {})
+                window.setdefault(named, []).append((arrived, sequence, ind, followers))
+    found = []
+    for start, names in windows.items():
+        measures = {}
+        for named, copies in names.items():
+            newest = max(copies, key=lambda copy: copy[:2])
+            measures[named] = (len({copy[2] for copy in copies}), newest[3], newest[0])
+
+        def key(measure: tuple[int, int | None, datetime]) -> tuple[int, int]:
+            return (measure[0], -1 if measure[1] is None or name != "poster_name" else measure[1])
+
+        for named, measure in measures.items():
+            followers = {"follower_count": measure[1]} if name == "poster_name" else {}
+            found.append({
+                "window_start": shown(start), "window_end": shown(start + timedelta(minutes=10)), name: named,
+                "posts": measure[0], **followers, "last_seen": shown(measure[2]),
+                rank: 1 + sum(key(other) > key(measure) for other in measures.values()),
+            })  # fmt: skip
+    return found
+
+
+METRICS = [("profile_popularity", "pin", "poster_name", "popularity_rank"), ("category_trend", "pin", "category",
+           "trend_rank"), ("posts_by_country", "geo", "country", "country_rank")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("metric", "table", "name", "rank"), METRICS)
+def test_live_metrics_equal_an_independent_calculation(
+    pipeline: Pipeline, first_run: Row, metric: str, table: str, name: str, rank: str
+) -> None:
+    records = fetched(pipeline, table)
+    assert len(records) == POSTS
+    clean = cleaning.clean(table, pipeline.posted(table)).rows
+    events = []
+    for arrived, sequence, sent in records:
+        row = clean[sent[KEYS[table]]]
+        events.append((arrived, sequence, row["ind"], row[name], row.get("follower_count")))
+    expected = counted(events, name, rank)
+    found = pipeline.sql(f"SELECT * FROM live.{metric}")
+    assert sorted(map(json_of, found)) == sorted(map(json_of, expected))
+    current = max(row["window_start"] for row in expected)
+    current = shown(datetime.fromisoformat(current) - timedelta(minutes=9))
+    answer = json.loads(pipeline.cli("results", metric, "--json").stdout)
+    assert [(row[rank], row[name]) for row in answer] == sorted(
+        (row[rank], row[name]) for row in expected if row["window_start"] == current
+    )
+    assert answer == first_run["results"][metric]
+
+
+def json_of(row: Row) -> str:
+    return json.dumps(row, sort_keys=True)
+
+
+def test_the_supervision_window_reports_what_came(pipeline: Pipeline, first_run: Row) -> None:
+    stream = first_run["stream"]
+    assert stream["agrees"]["records"] == dict.fromkeys(TABLES, POSTS)
+    window = stream["window"]
+    assert (window["rows"], window["quarantined"], window["late"]) == (3 * POSTS, 0, 0)
+    assert 0 < window["delay_p50_ms"] <= window["delay_p95_ms"]
+    assert window["left_running"] is True
+    assert len(pipeline.workspace().active_runs(SETTINGS.streaming.job_id)) == 1
 
 
 def test_status_is_healthy_and_within_six_gibibytes(pipeline: Pipeline, first_run: Row) -> None:
@@ -359,7 +476,8 @@ def day_of(pipeline: Pipeline, day: str) -> Row:
     start = int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp() * 1000)
     return pipeline.source(
         "SELECT count(*) AS records, count(DISTINCT ind) AS posts FROM pinflow_ledger WHERE table_name = 'pin' "
-        f"AND outcome = 'accepted' AND timestamp_ms >= {start} AND timestamp_ms < {start + 86_400_000}"
+        f"AND path = 'batch' AND outcome = 'accepted' "
+        f"AND timestamp_ms >= {start} AND timestamp_ms < {start + 86_400_000}"
     )[0]
 
 
@@ -405,8 +523,76 @@ def test_kill_9_of_every_part_and_up_heals(pipeline: Pipeline, history: Row) -> 
 
 def test_the_pipeline_works_after_the_kill(pipeline: Pipeline, history: Row) -> None:
     done: Row = json.loads(pipeline.cli("run", "--json", "--posts", "50").stdout)
-    assert done["emulated"]["accepted"] == 150
+    assert done["emulated"]["accepted"] == 2 * 150
+    assert done["stream"]["agrees"]["records"] == dict.fromkeys(TABLES, 50)
     assert {table: row["landed"] for table, row in done["report"]["tables"].items()} == dict.fromkeys(TABLES, 50)
+
+
+class Posting:
+    """People post to the streams as long as this lasts."""
+
+    def __init__(self, pipeline: Pipeline, posts_a_second: int) -> None:
+        env = {**os.environ, "PINFLOW_HOME": str(pipeline.home.base), "PYTHONPATH": str(ROOT)}
+        words = ("emulate", "--to", "stream", "--posts", "1000000", "--rate", str(posts_a_second), "--json")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.cli", *words], env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def stop(self) -> Row:
+        """Ctrl-C; the emulator's summary."""
+        self.process.send_signal(signal.SIGINT)
+        summary: Row = json.loads(self.process.communicate(timeout=60)[0])
+        return summary
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 240) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, f"after {seconds:.0f} s still not: {what}"
+        time.sleep(1)
+
+
+def test_kills_in_the_middle_of_the_stream_lose_and_double_nothing(pipeline: Pipeline, history: Row) -> None:
+    workspace, job = pipeline.workspace(), SETTINGS.streaming.job_id
+    airflow = AirflowClient(pipeline.home.url("airflow-api"))
+    window = airflow.trigger("pinflow_streaming", {"window_minutes": 30, "at_end": "leave"})
+    posting = Posting(pipeline, posts_a_second=10)
+    try:
+        for victim in ("spark", "databricks", "airflow-triggerer", "airflow-scheduler"):
+            killed = datetime.now(UTC)
+            pids = {part["name"]: part["pid"] for part in json.loads(pipeline.cli("status", "--json").stdout)}
+            os.kill(pids[victim], signal.SIGKILL)
+            pipeline.cli("up")
+            healed = datetime.now(UTC).isoformat()
+            arrived = f"SELECT count(*) AS n FROM stream.arrivals WHERE arrived_at > '{healed}'"
+            until(
+                lambda arrived=arrived: pipeline.sql(arrived)[0]["n"] > 0, f"records arrive after {victim} was killed"
+            )
+            assert len(workspace.active_runs(job)) == 1, f"{victim} was killed at {killed}"
+            assert airflow.state("pinflow_streaming", window) == "running"
+    finally:
+        summary = posting.stop()
+    assert (summary["rejected"], summary["unknown"]) == (0, 0)
+    ledger = {
+        table: [row["sequence"] for row in pipeline.source(
+            f"SELECT sequence FROM pinflow_ledger WHERE path = 'stream' AND table_name = '{table}' "
+            "AND outcome = 'accepted'"
+        )]
+        for table in TABLES
+    }  # fmt: skip
+    total = sum(map(len, ledger.values()))
+    until(lambda: pipeline.sql("SELECT count(*) AS n FROM stream.arrivals")[0]["n"] >= total, "all has arrived")
+    for table, sequences in ledger.items():
+        found = pipeline.sql(f"SELECT sequence_number FROM stream.arrivals WHERE table_name = '{table}'")
+        assert Counter(row["sequence_number"] for row in found) == Counter(sequences)
+        kept = pipeline.sql(f"SELECT count(*) AS n, count(DISTINCT ind) AS posts FROM stream.{table}")
+        posted = pipeline.source(
+            f"SELECT count(DISTINCT ind) AS n FROM pinflow_ledger WHERE path = 'stream' AND table_name = '{table}'"
+        )
+        assert kept == [{"n": posted[0]["n"], "posts": posted[0]["n"]}]
+    pipeline.cli("streaming", "stop")
+    assert workspace.active_runs(job) == []
+    assert airflow.state("pinflow_streaming", window) == "success"
 
 
 def test_clean_data_keeps_the_source_and_run_works_again(pipeline: Pipeline, history: Row) -> None:
@@ -415,5 +601,6 @@ def test_clean_data_keeps_the_source_and_run_works_again(pipeline: Pipeline, his
     assert pipeline.source("SELECT count(*) AS n FROM pinterest_data")[0]["n"] == posts
     done: Row = json.loads(pipeline.cli("run", "--exit", "--json", "--posts", "60").stdout)
     assert done["report"]["tables"]["pin"]["landed"] == 60
+    assert done["stream"]["agrees"]["records"] == dict.fromkeys(TABLES, 60)
     assert {part["state"] for part in json.loads(pipeline.cli("status", "--json", code=1).stdout)} == {"stopped"}
     assert not Path(f"/proc/{json.loads((pipeline.home.run / 'processes.json').read_text())['kafka']['pid']}").exists()
