@@ -24,6 +24,7 @@ STOP_SECONDS = 600.0
 STOP_POLL = 1.0
 PAGE = 25
 ROUNDING_MS = 1000
+FRESH_SECONDS = 3.0
 OUTAGES = (Unavailable, OutcomeUnknown, StatementFailed)
 REFUSED = re.compile(r"^(?:[\w.]+\.)?(CheckpointRefusedError: .*)$", re.MULTILINE)
 MISSING_TABLE = "TABLE_OR_VIEW_NOT_FOUND"
@@ -114,7 +115,8 @@ class Vitals:
     """The heartbeats of a run in short; seconds by the warehouse's clock, ``None`` where there was none.
 
     :param age: since the newest heartbeat.
-    :param quiet: since records came, or since the run first said that nothing is behind, whichever is later.
+    :param quiet: for how long, at the newest heartbeat, nothing had come and nothing was behind. What came after it is
+        not known: a micro-batch says something when it is done.
     """
 
     age: float | None = None
@@ -254,10 +256,10 @@ class StreamingJobHook(DatabricksWorkspaceHook):
         if not found or found[0]["last_ms"] is None:
             return Vitals()
         row = found[0]
-        quiet_since = max(row["level_ms"] or row["now_ms"], row["rows_ms"] or 0)
+        quiet_since = max(row["level_ms"] or row["last_ms"], row["rows_ms"] or 0)
         return Vitals(
             age=(row["now_ms"] - row["last_ms"]) / 1000,
-            quiet=(row["now_ms"] - quiet_since) / 1000,
+            quiet=max(0, row["last_ms"] - quiet_since) / 1000,
             lag_ms=row["lag_ms"],
             lag_records=row["lag_records"],
         )
@@ -386,10 +388,11 @@ def _stalled(watch: Watch, run: Mapping[str, Any], vitals: Vitals) -> bool:
 
 
 def _idle(watch: Watch, vitals: Vitals) -> bool:
+    """Whether a heartbeat that is no older than a look or two says so; an old one knows nothing of what came since."""
     if watch.until_idle_seconds is None or vitals.age is None or vitals.quiet is None or not vitals.caught_up:
         return False
-    watched = time.time() - watch.window_start
-    return vitals.age < watched and min(vitals.quiet, watched) >= watch.until_idle_seconds
+    watched = time.time() - vitals.age - watch.window_start
+    return vitals.age <= watch.poll_seconds + FRESH_SECONDS and min(vitals.quiet, watched) >= watch.until_idle_seconds
 
 
 def _moment(seconds: float) -> datetime:

@@ -115,7 +115,7 @@ class TestVitals:
     def test_ages_are_by_the_warehouses_clock(self, hook: StreamingJobHook, workspace: StreamingWorkspace) -> None:
         row = {"now_ms": 100_000, "level_ms": 10_000, "last_ms": 97_500, "rows_ms": 60_000, "lag_ms": 7}
         found = self.look(hook, {**row, "lag_records": None}, workspace)
-        assert found == Vitals(age=2.5, quiet=40.0, lag_ms=7, lag_records=None)
+        assert found == Vitals(age=2.5, quiet=37.5, lag_ms=7, lag_records=None)
         asked = workspace.statements[0]
         moment = datetime.fromtimestamp(1_700_000_000, UTC).isoformat()
         assert {name: asked[name] for name in ("job_id", "run_key", "query", "heartbeats", "since")} == {
@@ -126,10 +126,11 @@ class TestVitals:
         self, hook: StreamingJobHook, workspace: StreamingWorkspace
     ) -> None:
         """Rows of an earlier run, or none: a run that has just begun is not idle."""
-        row = {"now_ms": 100_000, "level_ms": 99_000, "last_ms": 99_000, "rows_ms": 50_000}
+        row = {"now_ms": 100_000, "level_ms": 98_000, "last_ms": 99_000, "rows_ms": 50_000}
         lags = {"lag_ms": 0, "lag_records": 0}
         assert self.look(hook, {**row, **lags}, workspace).quiet == 1.0
         assert self.look(hook, {**row, "rows_ms": None, **lags}, workspace).quiet == 1.0
+        assert self.look(hook, {**row, "level_ms": None, **lags}, workspace).quiet == 0.0
 
     def test_no_heartbeat(self, hook: StreamingJobHook, workspace: StreamingWorkspace) -> None:
         assert self.look(hook, beat(age=None, quiet=None), workspace) == Vitals()
@@ -180,10 +181,12 @@ class TestLook:
             ({}, beat(), {"window_end": 1.0}, Verdict.WINDOW_OVER),
             ({"life": "TERMINATED", "result": "FAILED"}, None, {"window_end": 1.0}, Verdict.ENDED),
             ({}, beat(quiet=29, lag_ms=0, lag_records=0), {"until_idle_seconds": 30}, None),
-            ({}, beat(quiet=31, lag_ms=0, lag_records=0), {"until_idle_seconds": 30}, Verdict.IDLE),
-            ({}, beat(quiet=31, lag_ms=0, lag_records=0), {}, None),
-            ({}, beat(quiet=31, lag_ms=0, lag_records=1), {"until_idle_seconds": 30}, None),
-            ({}, beat(quiet=31, lag_ms=None, lag_records=None), {"until_idle_seconds": 30}, None),
+            ({}, beat(quiet=33, lag_ms=0, lag_records=0), {"until_idle_seconds": 30}, Verdict.IDLE),
+            ({}, beat(age=7, quiet=60, lag_ms=0, lag_records=0), {"until_idle_seconds": 30}, Verdict.IDLE),
+            ({}, beat(age=9, quiet=60, lag_ms=0, lag_records=0), {"until_idle_seconds": 30}, None),
+            ({}, beat(quiet=33, lag_ms=0, lag_records=0), {}, None),
+            ({}, beat(quiet=33, lag_ms=0, lag_records=1), {"until_idle_seconds": 30}, None),
+            ({}, beat(quiet=33, lag_ms=None, lag_records=None), {"until_idle_seconds": 30}, None),
             ({}, None, {"until_idle_seconds": 30}, None),
         ],
     )  # fmt: skip
