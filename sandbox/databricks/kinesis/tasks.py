@@ -18,6 +18,7 @@ from sandbox.databricks.kinesis.ranges import Range, read_range
 from sandbox.databricks.kinesis.records import SCHEMA
 
 FEW_RECORDS = 5_000
+PREFIX = "pinflow-kinesis-"
 
 
 @dataclass
@@ -45,7 +46,10 @@ class Task(InputPartition):  # type: ignore[misc]
 
 
 class Spool:
-    """The files of batches that are not done yet."""
+    """The files of batches that are not done yet, in a folder named after the process.
+
+    Spark 4.1 kills that process when a query stops, so the next one removes what is left.
+    """
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -54,7 +58,8 @@ class Spool:
     def write(self, pieces: Sequence[pa.RecordBatch]) -> str:
         """Write a file; its path."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="pinflow-kinesis-"))
+            _sweep(Path(tempfile.gettempdir()))
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self._count += 1
         path = self._folder / f"{self._count}.arrow"
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
@@ -72,6 +77,14 @@ class Spool:
         """Remove all."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes have left that are no more."""
+    for left in folder.glob(f"{PREFIX}*-*"):
+        pid = left.name.removeprefix(PREFIX).partition("-")[0]
+        if not (Path("/proc") / pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def fetching(wanted: Sequence[Range], shards_per_task: int) -> list[Task]:

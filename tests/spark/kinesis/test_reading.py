@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import subprocess
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -104,6 +107,22 @@ class TestFetchedOnce:
         kept = [task.spool for task in job.tasks]
         job.stop()
         assert not any(Path(file).parent.exists() for file in kept)
+
+    def test_what_a_killed_process_left_is_removed_by_the_next(
+        self, kinesis: Server, query: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        left, kept = tmp_path / f"pinflow-kinesis-{gone.pid}-x", tmp_path / f"pinflow-kinesis-{os.getppid()}-y"
+        for folder in (left, kept):
+            folder.mkdir()
+            (folder / "1.arrow").touch()
+        stream = kinesis.stream()
+        kinesis.put(stream, range(10))
+        query(stream).trigger()
+        assert not left.exists()
+        assert (kept / "1.arrow").exists()
 
 
 class TestIdle:
