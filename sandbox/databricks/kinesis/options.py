@@ -5,8 +5,8 @@ They mean here what they mean there, but for these:
 - ``fetchBufferSize`` is 16 MB when it is not given, not 20 GB: it is the size of a batch, and one machine holds it all.
 - ``maxFetchDuration`` bounds the time in which one batch is gathered, at its trigger; nothing is fetched in between.
 - ``consumerMode`` can only be ``polling``.
-- Those in ``WITHOUT_MEANING`` are taken and do nothing: roles and service credentials, because keys come from the options
-  or the environment; enhanced fan-out; coalescing; rates, because the source waits when Kinesis throttles it.
+- Those in ``WITHOUT_MEANING`` are taken and do nothing: roles and service credentials, because keys come from the
+  options or the environment; enhanced fan-out; coalescing; rates, because the source waits when Kinesis throttles it.
 
 Source: Databricks documentation, "Connect to Amazon Kinesis", "Kinesis enhanced fan-out" and ``read_kinesis``.
 """
