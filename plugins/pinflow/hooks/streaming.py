@@ -24,7 +24,6 @@ STOP_SECONDS = 600.0
 STOP_POLL = 1.0
 PAGE = 25
 ROUNDING_MS = 1000
-FRESH_SECONDS = 3.0
 OUTAGES = (Unavailable, OutcomeUnknown, StatementFailed)
 REFUSED = re.compile(r"^(?:[\w.]+\.)?(CheckpointRefusedError: .*)$", re.MULTILINE)
 MISSING_TABLE = "TABLE_OR_VIEW_NOT_FOUND"
@@ -146,6 +145,7 @@ class Watch:
     :param stall_seconds: without a heartbeat for so long, the run is stalled.
     :param start_seconds: how long the first heartbeat may take, from when the run's cluster is up.
     :param until_idle_seconds: the window is over when nothing came for so long and nothing is behind.
+    :param fresh_seconds: how old the heartbeat may be that says so.
     :param outage_seconds: how long the workspace may be out of reach.
     :param stops: whether a user's action on the waiting task stops the job.
     """
@@ -158,6 +158,7 @@ class Watch:
     stall_seconds: float
     start_seconds: float
     until_idle_seconds: float | None
+    fresh_seconds: float
     outage_seconds: float
     poll_seconds: float
     stops: bool
@@ -388,11 +389,11 @@ def _stalled(watch: Watch, run: Mapping[str, Any], vitals: Vitals) -> bool:
 
 
 def _idle(watch: Watch, vitals: Vitals) -> bool:
-    """Whether a heartbeat that is no older than a look or two says so; an old one knows nothing of what came since."""
+    """Whether a fresh heartbeat says so; an old one knows nothing of what came since."""
     if watch.until_idle_seconds is None or vitals.age is None or vitals.quiet is None or not vitals.caught_up:
         return False
     watched = time.time() - vitals.age - watch.window_start
-    return vitals.age <= watch.poll_seconds + FRESH_SECONDS and min(vitals.quiet, watched) >= watch.until_idle_seconds
+    return vitals.age <= watch.fresh_seconds and min(vitals.quiet, watched) >= watch.until_idle_seconds
 
 
 def _moment(seconds: float) -> datetime:

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MAXIMUM_BACKOFF = 300.0
 MAXIMUM_TEXT = 1000
 STALE_SECONDS = 600.0
+FRESH_SECONDS = 3.0
+EVENT_SECONDS = 60.0
 OWN_PARAMETERS = ("job_id", "run_key")
 DRAINS = "availableNow"
 
@@ -239,29 +241,39 @@ class StreamingJobOperator(BaseOperator):
     def execute_complete(self, context: Context, event: Any, window: Mapping[str, Any]) -> dict[str, Any]:
         """Look again rather than trust the event, act, and wait again if there is more to wait for."""
         self.run_id = window["run_id"]
-        unreachable = isinstance(event, Mapping) and event.get("status") == Verdict.UNREACHABLE
-        return self._supervise(context, Window(**window), patient=not unreachable)
+        told = Verdict(event["status"]) if isinstance(event, Mapping) else None
+        return self._supervise(context, Window(**window), told)
 
     def on_kill(self) -> None:
         """Cancel the run if the job is to be stopped at the end; otherwise the next supervisor adopts it."""
         if self.run_id is not None and self.stops:
             self.hook.cancel_run(self.run_id)
 
-    def _supervise(self, context: Context, window: Window, *, patient: bool = True) -> dict[str, Any]:
+    def _supervise(self, context: Context, window: Window, told: Verdict | None = None) -> dict[str, Any]:
         while time.time() < window.end:
             if time.time() < window.restart_at:
                 self._pause(window)
                 continue
             watch = self._begun(context, window)
-            verdict = Watcher(self.eager_hook, watch).look() if patient else self.eager_hook.look(watch)
-            patient = True
+            verdict, told = self._look(watch, told), None
             if verdict in (None, Verdict.UNREACHABLE):
-                patient = self._wait(watch, window) is not Verdict.UNREACHABLE
+                told = self._wait(watch, window)
             elif verdict in (Verdict.IDLE, Verdict.WINDOW_OVER) or self._drained(watch.run_id):
                 break
             else:
                 self._again(context, window, verdict)
         return self._finished(context, window)
+
+    def _look(self, watch: Watch, told: Verdict | None) -> Verdict | None:
+        """Look again after an event.
+
+        :raises Unavailable, OutcomeUnknown, StatementFailed: the workspace was out of reach for too long, and still is.
+        """
+        if told is Verdict.UNREACHABLE:
+            return self.eager_hook.look(watch)
+        if told is Verdict.IDLE:  # the heartbeat that said so has aged while the task was on its way to a worker
+            watch = replace(watch, fresh_seconds=watch.fresh_seconds + EVENT_SECONDS)
+        return Watcher(self.eager_hook, watch).look()
 
     def _begun(self, context: Context, window: Window) -> Watch:
         """What to watch: the run that is known, or one that is adopted or started now."""
@@ -277,6 +289,7 @@ class StreamingJobOperator(BaseOperator):
             stall_seconds=self.stall_seconds,
             start_seconds=self.start_seconds,
             until_idle_seconds=self.idle_seconds,
+            fresh_seconds=self.polling_period_seconds + FRESH_SECONDS,
             outage_seconds=self.outage_seconds,
             poll_seconds=self.polling_period_seconds,
             stops=self.stops,

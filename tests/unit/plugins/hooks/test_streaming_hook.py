@@ -26,6 +26,7 @@ WATCH = Watch(
     stall_seconds=120,
     start_seconds=600,
     until_idle_seconds=None,
+    fresh_seconds=8,
     outage_seconds=60,
     poll_seconds=5,
     stops=False,

@@ -240,6 +240,33 @@ class TestWindow:
         assert report["run_ids"] == [1, 1002]
 
 
+class TestEvents:
+    """What the trigger said is looked at again."""
+
+    def complete(self, context: Any, workspace: StreamingWorkspace, status: str) -> Any:
+        workspace.vitals = lambda asked: beat()
+        made = operator(deferrable=True)
+        with pytest.raises(TaskDeferred) as deferred:
+            made.execute(context)
+        workspace.vitals = lambda asked: beat(age=40, quiet=3600, lag_ms=0, lag_records=0)
+        window = (deferred.value.kwargs or {})["window"]
+        watched_longer = {**window, "start": window["start"] - 100}
+        return made.execute_complete(context, event={"status": status, "run_id": 1}, window=watched_longer)
+
+    def test_idle_is_believed_though_its_heartbeat_has_aged_on_the_way(
+        self, context: Any, workspace: StreamingWorkspace
+    ) -> None:
+        assert self.complete(context, workspace, "idle")["left_running"] is True
+
+    @pytest.mark.parametrize("status", ["ended", "stalled", "window_over"])
+    def test_what_is_no_more_so_is_waited_for_again(
+        self, context: Any, workspace: StreamingWorkspace, status: str
+    ) -> None:
+        with pytest.raises(TaskDeferred):
+            self.complete(context, workspace, status)
+        assert (workspace.active, workspace.cancelled) == ([1], [])
+
+
 class TestBackOff:
     def test_it_doubles_with_jitter_in_the_triggerer(self, context: Any, workspace: StreamingWorkspace) -> None:
         workspace.on_submit = lambda run: run.end("FAILED", "boom")

@@ -29,6 +29,7 @@ def watching(**changes: Any) -> StreamingJobTrigger:
         "stall_seconds": 120.0,
         "start_seconds": 600.0,
         "until_idle_seconds": 30.0,
+        "fresh_seconds": 8.0,
         "outage_seconds": 60.0,
         "poll_seconds": 0.01,
         "stops": False,
