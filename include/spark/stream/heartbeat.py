@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -188,54 +189,63 @@ class Heartbeat(StreamingQueryListener):  # type: ignore[misc]  # pyspark is unt
 
 
 def read_progress(progress: Any) -> Batch:
-    """The micro-batch of a progress event."""
-    durations = progress.durationMs
-    started = datetime.fromisoformat(progress.timestamp.replace("Z", "+00:00"))
+    """The micro-batch of a progress event.
+
+    Its JSON is read: over Spark Connect the attributes of sources are texts of Python's making.
+    """
+    told = json.loads(progress.json)
+    durations, sources = told["durationMs"], told["sources"]
+    started = datetime.fromisoformat(told["timestamp"].replace("Z", "+00:00"))
     committed = started + timedelta(milliseconds=durations["triggerExecution"] - durations.get("commitOffsets", 0))
-    lags = [_lag(source) for source in progress.sources]
+    rows = sum(source["numInputRows"] for source in sources)
+    arriving, working = _rate(told, "inputRowsPerSecond"), _rate(told, "processedRowsPerSecond")
+    lags = [_lag(source) for source in sources]
     records, ms = (_worst([lag[which] for lag in lags]) for which in (0, 1))
-    arriving, working = progress.inputRowsPerSecond, progress.processedRowsPerSecond
-    if records is None and ms is not None and arriving == arriving:
-        records = round(ms / 1000 * (arriving or 0))  # an estimate: Kinesis tells the time only
+    if records is None and ms is not None and arriving is not None:
+        records = round(ms / 1000 * arriving)  # an estimate: Kinesis tells the time only
     if ms is None and records is not None and working:
         ms = round(records / working * 1000)  # an estimate: Kafka tells the records only
-    return Batch(
-        progress.batchId, progress.numInputRows, round(committed.timestamp() * 1000), _number(working), records, ms
-    )
+    return Batch(told["batchId"], rows, round(committed.timestamp() * 1000), working, records, ms)
 
 
-def _lag(source: Any) -> tuple[int | None, int | None]:
+def _rate(told: Mapping[str, Any], name: str) -> float | None:
+    """A rate over all sources; one that is not known is left out of the JSON, or no number."""
+    known = [float(source[name]) for source in told["sources"] if name in source and source[name] is not None]
+    return sum(known) if known and all(map(isfinite, known)) else None
+
+
+def _lag(source: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Records and milliseconds that a source is behind.
 
     Databricks' Kinesis source says it in ``metrics``, the sandbox's in its offset; Kafka's offsets are compared.
     """
-    metrics, end = dict(source.metrics or {}), _json(source.endOffset)
+    metrics, end = source.get("metrics") or {}, _offset(source.get("endOffset"))
     ms = metrics.get("maxMsBehindLatest", end.get("maxMsBehindLatest"))
     if ms is not None:
         return None, int(float(ms))
-    latest = _json(source.latestOffset)
     counts = [
-        int(offset) - int(end[topic][partition])
-        for topic, partitions in latest.items()
+        int(latest) - int(end[topic][partition])
+        for topic, partitions in _offset(source.get("latestOffset")).items()
         if isinstance(partitions, dict)
-        for partition, offset in partitions.items()
+        for partition, latest in partitions.items()
         if partition in end.get(topic, {})
     ]
     return (sum(counts), None) if counts else (None, None)
 
 
-def _json(text: Any) -> dict[str, Any]:
-    value = json.loads(text) if isinstance(text, str) and text.startswith("{") else text
+def _offset(value: Any) -> dict[str, Any]:
+    """An offset as an object; Spark puts in those that are JSON objects, and others as text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
     return value if isinstance(value, dict) else {}
 
 
 def _worst(values: Sequence[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return max(known) if known else None
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or value != value else value
 
 
 def _measures(batch: Batch, written: Mapping[str, Any]) -> dict[str, Any]:

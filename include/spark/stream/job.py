@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 import include
 from include.spark.schemas import TARGETS
 from include.spark.stream import identity, live, posts, schemas, source
+from include.spark.stream.compaction import Compaction
 from include.spark.stream.heartbeat import Heartbeat
 from include.spark.stream.identity import Files, Identity
 from include.spark.stream.parameters import Parameters
@@ -22,8 +24,11 @@ QUERIES = ("posts", "live")
 SETTINGS = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
+    "spark.sql.dataFrameQueryContext.enabled": "false",
+    "spark.databricks.delta.optimize.minFileSize": str(32 * 2**20),
 }
-"""Micro-batches are small: planning their jobs again and again, or cutting them in pieces, costs more than it saves."""
+"""Micro-batches are small: planning their jobs again and again, cutting them in pieces, or noting for each expression
+where it was written costs more than it gives. Files of 32 MiB are big enough to be left alone."""
 
 POLL_SECONDS = 1
 
@@ -36,17 +41,19 @@ def run(spark: SparkSession, files: Files, parameters: Parameters) -> dict[str, 
     :raises CheckpointRefusedError: a checkpoint belongs to something else; nothing was started.
     """
     schemas.create(spark, parameters.catalog, parameters.tables)
-    for name, value in SETTINGS.items():
-        spark.conf.set(name, value)
+    tune(spark)
     ids = {query: claim(spark, files, parameters, query) for query in QUERIES}
     heartbeat = Heartbeat(spark, parameters.catalog, ids["posts"], job_id=parameters.job_id, run_key=parameters.run_key)
     begun = time.monotonic()
     heartbeat.start()
+    compaction = Compaction(spark, parameters.catalog, parameters.tables)
+    compaction.start()
     try:
         _both(spark, parameters, ids["posts"])
     finally:
         for query in spark.streams.active:
             query.stop()
+        compaction.stop()
         heartbeat.stop()
     return {
         "job_id": parameters.job_id,
@@ -55,6 +62,15 @@ def run(spark: SparkSession, files: Files, parameters: Parameters) -> dict[str, 
         **asdict(heartbeat.totals),
         "seconds": round(time.monotonic() - begun, 1),
     }
+
+
+def tune(spark: SparkSession) -> None:
+    """Set ``SETTINGS`` for this session; what the compute does not let a notebook set stays as it is."""
+    for name, value in SETTINGS.items():
+        try:
+            spark.conf.set(name, value)
+        except PySparkException as error:
+            print(f"{name} stays as it is: {str(error).splitlines()[0]}")
 
 
 def claim(spark: SparkSession, files: Files, parameters: Parameters, query: str) -> str:

@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.window import Window
 
 from include.spark.delta import replace
-from include.spark.stream.posts import SLOT_SECONDS
+from include.spark.stream.posts import SLOT_SECONDS, slot_of
 from include.spark.stream.schemas import LIVE
 
 MINUTE = timedelta(minutes=1)
 MINUTES = 10
 LENGTH = MINUTES * MINUTE
+BRIEF = timedelta(hours=1)
+"""Windows over so little are counted in one task: there is less to count than to hand over."""
+
 METRICS = {
     "profile_popularity": ("pin", "poster_name", "popularity_rank"),
     "category_trend": ("pin", "category", "trend_rank"),
@@ -50,19 +52,26 @@ def writer(folder: str, catalog: str) -> Callable[[DataFrame, int], None]:
 def refresh(arrived: DataFrame, catalog: str) -> None:
     """Bring the windows up to date that new arrivals touch.
 
+    The tables are kept in partitions of ten minutes of window starts, so that replacing windows never has to look for
+    them; whole partitions are counted again.
+
     :param arrived: rows of ``stream.arrivals`` that were not looked at before.
     """
-    touched = arrived.where(~F.col("late")).agg(_minute(F.min("arrived_at")), _minute(F.max("arrived_at"))).first()
+    seconds = (F.unix_seconds(function("arrived_at")) for function in (F.min, F.max))
+    touched = arrived.where(~F.col("late")).agg(*(moment.alias("moment") for moment in seconds)).first()
     if touched is None or touched[0] is None:
         return
-    first = datetime.fromtimestamp(touched[0], UTC) - LENGTH + MINUTE
-    last = datetime.fromtimestamp(touched[1], UTC)
-    counted = counts(arrived.sparkSession.table(f"{catalog}.stream.arrivals"), first, last).persist()
-    try:
-        with ThreadPoolExecutor(len(METRICS)) as pool:
-            list(pool.map(lambda name: _write(counted, f"{catalog}.live.{name}", name, first, last), METRICS))
-    finally:
-        counted.unpersist()
+    first, last = (slot(moment) for moment in (touched[0] - (LENGTH - MINUTE).total_seconds(), touched[1]))
+    arrivals = arrived.sparkSession.table(f"{catalog}.stream.arrivals")
+    # Not persist(): each append to a table computes anew what is cached from it, and makes the writer wait for that.
+    counted = counts(arrivals, first, last + LENGTH - MINUTE).localCheckpoint()
+    with ThreadPoolExecutor(len(METRICS)) as pool:
+        list(pool.map(lambda name: _write(counted, f"{catalog}.live.{name}", name, first, last), METRICS))
+
+
+def slot(moment: float) -> datetime:
+    """The ten minutes of a time in seconds since 1970, by their start."""
+    return datetime.fromtimestamp(moment // SLOT_SECONDS * SLOT_SECONDS, UTC)
 
 
 def counts(arrivals: DataFrame, first: datetime, last: datetime) -> DataFrame:
@@ -74,18 +83,21 @@ def counts(arrivals: DataFrame, first: datetime, last: datetime) -> DataFrame:
     :returns: ``window_start``, ``metric``, ``name``, ``posts``, ``follower_count`` and ``last_seen``.
     """
     arrived = arrivals.where(~F.col("late") & _within(first, last + LENGTH))
-    names = F.explode(F.array(*(_named(metric) for metric in METRICS)))
-    named = arrived.select(names.alias("named"), "ind", "arrived_at", _latest()).where("named.name IS NOT NULL")
-    minute = F.timestamp_seconds(_floored(F.unix_seconds("arrived_at"), 60))
-    keys = (F.col("named.metric"), F.col("named.name"), F.col("ind"))
-    by_minute = named.groupBy(*keys, minute.alias("minute")).agg(F.max("latest").alias("latest"))
+    if last - first < BRIEF:
+        arrived = arrived.coalesce(1)
+    metrics = F.explode(F.array(*(_named(metric) for metric in METRICS))).alias("named")
+    named = arrived.select(metrics, "ind", "arrived_at", _latest()).where("named.name IS NOT NULL")
+    minute = F.date_trunc("minute", "arrived_at").alias("minute")
+    by_minute = named.groupBy("named.metric", "named.name", minute).agg(
+        F.collect_set("ind").alias("posts"), F.max("latest").alias("latest")
+    )
     starts = F.sequence(F.col("minute") - LENGTH + MINUTE, F.col("minute"), F.expr("INTERVAL 1 MINUTE"))
     windows = by_minute.withColumn("window_start", F.explode(starts)).where(
         F.col("window_start").between(F.lit(first), F.lit(last))
     )
-    posts = windows.groupBy("window_start", "metric", "name", "ind").agg(F.max("latest").alias("latest"))
-    totals = posts.groupBy("window_start", "metric", "name").agg(
-        F.count("*").alias("posts"), F.max("latest").alias("latest")
+    posts = F.array_distinct(F.flatten(F.collect_list("posts")))
+    totals = windows.groupBy("window_start", "metric", "name").agg(
+        F.size(posts).cast("bigint").alias("posts"), F.max("latest").alias("latest")
     )
     return totals.select(
         "window_start",
@@ -107,13 +119,18 @@ def ranked(counted: DataFrame, metric: str) -> DataFrame:
     order = [F.col("posts").desc(), *([F.col("follower_count").desc_nulls_last()] if name == "poster_name" else [])]
     place = F.rank().over(Window.partitionBy("window_start").orderBy(*order))
     rows = counted.where(F.col("metric") == metric).withColumns(
-        {name: F.col("name"), rank: place, "window_end": F.col("window_start") + LENGTH}
+        {
+            name: F.col("name"),
+            rank: place,
+            "window_end": F.col("window_start") + LENGTH,
+            "slot": slot_of("window_start"),
+        }
     )
     return rows.select(*LIVE[metric].names)
 
 
 def _write(counted: DataFrame, table: str, metric: str, first: datetime, last: datetime) -> None:
-    between = f"window_start >= {_literal(first)} AND window_start <= {_literal(last)}"
+    between = f"slot >= {_literal(first)} AND slot <= {_literal(last)}"
     replace(ranked(counted, metric).coalesce(1), table, between)
 
 
@@ -130,18 +147,9 @@ def _latest() -> Column:
 
 def _within(start: datetime, end: datetime) -> Column:
     """Rows between two times; the slot names the partitions."""
-    slot = F.lit(start - timedelta(seconds=start.timestamp() % SLOT_SECONDS))
-    arrived = F.col("arrived_at")
-    return (F.col("slot") >= slot) & (F.col("slot") < F.lit(end)) & (arrived >= F.lit(start)) & (arrived < F.lit(end))
+    arrived, first = F.col("arrived_at"), F.lit(slot(start.timestamp()))
+    return (F.col("slot") >= first) & (F.col("slot") < F.lit(end)) & (arrived >= F.lit(start)) & (arrived < F.lit(end))
 
 
-def _minute(moment: Column) -> Column:
-    return _floored(F.unix_seconds(moment), 60)
-
-
-def _floored(seconds: Column, unit: int) -> Column:
-    return (F.floor(seconds / unit) * unit).cast("bigint")
-
-
-def _literal(moment: datetime) -> Any:
+def _literal(moment: datetime) -> str:
     return f"TIMESTAMP'{moment:%Y-%m-%d %H:%M:%S}Z'"

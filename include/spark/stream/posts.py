@@ -140,6 +140,11 @@ def restore(spark: SparkSession, catalog: str, tables: Iterable[str], query_id: 
     return known
 
 
+def slot_of(moment: str) -> Column:
+    """The ten minutes of a time, by their start: how the arrivals are partitioned."""
+    return F.timestamp_seconds(F.floor(F.unix_seconds(moment) / SLOT_SECONDS) * SLOT_SECONDS)
+
+
 def quarantine(catalog: str) -> str:
     """The full name of the stream's quarantine."""
     return f"{catalog}.quarantine.stream_records"
@@ -213,11 +218,10 @@ def _clean(rows: DataFrame, table: str) -> DataFrame:
 
 def _arrival_columns(late: set[str]) -> dict[str, Column]:
     own = {"poster_name": "pin", "follower_count": "pin", "category": "pin", "country": "geo"}
-    seconds = F.floor(F.unix_seconds("arrived_at") / SLOT_SECONDS) * SLOT_SECONDS
     return {
         **{name: F.when(F.col("table_name") == table, F.col(name)) for name, table in own.items()},
         "late": F.col("position").isin(*late) if late else F.lit(False),
-        "slot": F.timestamp_seconds(seconds),
+        "slot": slot_of("arrived_at"),
     }
 
 

@@ -59,7 +59,7 @@ HEARTBEAT = StructType(
         column("job_id", TEXT, "The streaming job"),
         column("run_key", TEXT, "The run of the job"),
         column("query", TEXT, "posts"),
-        column("state", TEXT, "started, running, idle or stopped"),
+        column("state", TEXT, "started, running, idle, stopped, or recovered: told by a later run"),
         *BATCH,
         column("rows", BIGINT, "Records of the micro-batch"),
         column("quarantined", BIGINT, "Of these, records that break the contract"),
@@ -86,6 +86,7 @@ def _window(name: StructField, rank: str, *more: StructField) -> StructType:
             *more,
             column(rank, INT, "Place in the window; equals share one"),
             column("last_seen", MOMENT, "When the last of them arrived"),
+            column("slot", MOMENT, "The ten minutes in which the window begins"),
         ]
     )
 
@@ -101,8 +102,13 @@ LIVE = {
 }
 """The live metrics."""
 
-SMALL_FILES = {"delta.autoOptimize.autoCompact": "true", "delta.checkpointInterval": "100"}
-"""Many small commits: files are put together now and then, and the log is summed up rarely."""
+RARE_CHECKPOINTS = {"delta.checkpointInterval": "100"}
+"""Of the table's log, not of a query: it is summed up every so many commits. (``delta.autoOptimize.autoCompact`` would
+look through the log after each commit, which took seconds of them; :mod:`compaction` does it beside the queries.)"""
+
+
+REWRITTEN = {"retention": "1 hours"}
+"""Files of the live tables are replaced every few seconds."""
 
 
 def create(spark: SparkSession, catalog: str, tables: tuple[str, ...]) -> None:
@@ -114,9 +120,21 @@ def create(spark: SparkSession, catalog: str, tables: tuple[str, ...]) -> None:
     _table(spark, f"{catalog}.quarantine.stream_records", QUARANTINE, stats="batch_id,arrived_at")
     _table(spark, f"{catalog}.ops.stream_heartbeat", HEARTBEAT, stats="written_at")
     for name, schema in LIVE.items():
-        _table(spark, f"{catalog}.live.{name}", schema, stats="window_start")
+        _table(spark, f"{catalog}.live.{name}", schema, "slot", stats="window_start", **REWRITTEN)
 
 
-def _table(spark: SparkSession, name: str, schema: StructType, partition: str | None = None, *, stats: str) -> None:
-    properties = {**SMALL_FILES, "delta.dataSkippingStatsColumns": stats}
+def _table(
+    spark: SparkSession,
+    name: str,
+    schema: StructType,
+    partition: str | None = None,
+    *,
+    stats: str,
+    retention: str = "7 days",
+) -> None:
+    properties = {
+        **RARE_CHECKPOINTS,
+        "delta.dataSkippingStatsColumns": stats,
+        "delta.deletedFileRetentionDuration": f"interval {retention}",
+    }
     run(spark, definition(name, schema, partition, properties))
