@@ -1,0 +1,3 @@
+"""Tests of the stream on Spark."""
+
+from __future__ import annotations
