@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from sandbox.databricks.client import WorkspaceClient
 from sandbox.supervisor.home import ROOT
 from tests.conftest import Platform
 from tests.independent import cleaning, gold
+from tests.independent.stream import Sent, windows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 Row = dict[str, Any]
@@ -245,35 +246,6 @@ def fetched(pipeline: Pipeline, table: str) -> list[tuple[datetime, int, Row]]:
     return found
 
 
-def counted(events: Iterable[tuple[datetime, int, int, str | None, int | None]], name: str, rank: str) -> list[Row]:
-    """The rows of a live table for events (arrival, sequence, ind, name, followers), with loops and dictionaries."""
-    windows: dict[datetime, dict[str, list[tuple[datetime, int, int, int | None]]]] = {}
-    for arrived, sequence, ind, named, followers in events:
-        minute = arrived.replace(second=0, microsecond=0)
-        for back in range(10):
-            if named is not None:
-                window = windows.setdefault(minute - timedelta(minutes=back), {})
-                window.setdefault(named, []).append((arrived, sequence, ind, followers))
-    found = []
-    for start, names in windows.items():
-        measures = {}
-        for named, copies in names.items():
-            newest = max(copies, key=lambda copy: copy[:2])
-            measures[named] = (len({copy[2] for copy in copies}), newest[3], newest[0])
-
-        def key(measure: tuple[int, int | None, datetime]) -> tuple[int, int]:
-            return (measure[0], -1 if measure[1] is None or name != "poster_name" else measure[1])
-
-        for named, measure in measures.items():
-            followers = {"follower_count": measure[1]} if name == "poster_name" else {}
-            found.append({
-                "window_start": shown(start), "window_end": shown(start + timedelta(minutes=10)), name: named,
-                "posts": measure[0], **followers, "last_seen": shown(measure[2]),
-                rank: 1 + sum(key(other) > key(measure) for other in measures.values()),
-            })  # fmt: skip
-    return found
-
-
 METRICS = [("profile_popularity", "pin", "poster_name", "popularity_rank"), ("category_trend", "pin", "category",
            "trend_rank"), ("posts_by_country", "geo", "country", "country_rank")]  # fmt: skip
 
@@ -282,14 +254,11 @@ METRICS = [("profile_popularity", "pin", "poster_name", "popularity_rank"), ("ca
 def test_live_metrics_equal_an_independent_calculation(
     pipeline: Pipeline, first_run: Row, metric: str, table: str, name: str, rank: str
 ) -> None:
-    records = fetched(pipeline, table)
+    records = [
+        Sent(table, json.dumps(sent), "", sequence, arrived) for arrived, sequence, sent in fetched(pipeline, table)
+    ]
     assert len(records) == POSTS
-    clean = cleaning.clean(table, pipeline.posted(table)).rows
-    events = []
-    for arrived, sequence, sent in records:
-        row = clean[sent[KEYS[table]]]
-        events.append((arrived, sequence, row["ind"], row[name], row.get("follower_count")))
-    expected = counted(events, name, rank)
+    expected = [{key: shown(value) for key, value in row.items()} for row in windows(records, table, name, rank)]
     columns = "window_start, window_end, posts, last_seen" + (", follower_count" if name == "poster_name" else "")
     found = pipeline.sql(f"SELECT {columns}, {name}, {rank} FROM live.{metric}")
     assert sorted(map(json_of, found)) == sorted(map(json_of, expected))

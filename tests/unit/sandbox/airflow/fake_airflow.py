@@ -86,6 +86,7 @@ class FakeAirflow:
                 "value": self.xcoms[name, key]
             },
             r"POST /backfills": lambda body: {"id": 7},
+            r"PUT /backfills/(\d+)/cancel": lambda body, number: {"id": int(number)},
             r"GET /backfills": lambda body: {"backfills": self.backfills()},
         }
 

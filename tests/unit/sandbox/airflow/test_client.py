@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -224,6 +226,30 @@ class TestBackfill:
         looks = [call for call in airflow.calls if call[:2] == ("GET", "/backfills")]
         assert [call[2] for call in looks] == [{"dag_id": "pinflow_batch"}] * 3
         assert airflow.calls[-1][:2] == ("POST", "/backfills")
+
+    @pytest.mark.parametrize("half_made", [[], [{"id": 3, "completed_at": None}]])
+    def test_a_locked_database_is_asked_again(
+        self, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch, half_made: list[dict[str, Any]]
+    ) -> None:
+        monkeypatch.setattr(client_module.time, "sleep", lambda seconds: None)
+        airflow.looks_at_backfills = [[], half_made, []]
+        locked = [httpx.Response(503, json={"detail": "Database is locked. Backfill creation is not supported"})]
+
+        def refuse(request: httpx.Request) -> httpx.Response | None:
+            return locked.pop() if locked and request.method == "POST" else None
+
+        airflow.before = refuse
+        assert airflow.client().backfill("pinflow_batch", "2022-03-01", "2022-03-02") == 7
+        cancelled = [path for method, path, _ in airflow.calls if method == "PUT"]
+        assert cancelled == [f"/backfills/{one['id']}/cancel" for one in half_made]
+
+    def test_a_database_that_stays_locked(self, airflow: FakeAirflow) -> None:
+        airflow.before = lambda request: (
+            httpx.Response(503, json={"detail": "Database is locked."}) if request.url.path.endswith("/backfills")
+            and request.method == "POST" else None
+        )  # fmt: skip
+        with pytest.raises(AirflowError, match="Database is locked"):
+            airflow.client().backfill("pinflow_batch", "2022-03-01", "2022-03-02", patience=-1)
 
     def test_one_that_goes_on_is_told(self, airflow: FakeAirflow) -> None:
         airflow.looks_at_backfills = [[{"completed_at": None}]]
