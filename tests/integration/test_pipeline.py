@@ -30,7 +30,7 @@ from sandbox.databricks.client import WorkspaceClient
 from sandbox.supervisor.home import ROOT
 from tests.conftest import Platform
 from tests.independent import cleaning, gold
-from tests.independent.stream import Sent, windows
+from tests.independent import stream as plain_stream
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 Row = dict[str, Any]
@@ -255,10 +255,12 @@ def test_live_metrics_equal_an_independent_calculation(
     pipeline: Pipeline, first_run: Row, metric: str, table: str, name: str, rank: str
 ) -> None:
     records = [
-        Sent(table, json.dumps(sent), "", sequence, arrived) for arrived, sequence, sent in fetched(pipeline, table)
+        plain_stream.Delivery(table, json.dumps(sent), "", sequence, arrived)
+        for arrived, sequence, sent in fetched(pipeline, table)
     ]
     assert len(records) == POSTS
-    expected = [{key: shown(value) for key, value in row.items()} for row in windows(records, table, name, rank)]
+    rows = getattr(plain_stream, metric)(plain_stream.process([records]).accepted)
+    expected = [{key: shown(value) for key, value in row.items()} for row in rows]
     columns = "window_start, window_end, posts, last_seen" + (", follower_count" if name == "poster_name" else "")
     found = pipeline.sql(f"SELECT {columns}, {name}, {rank} FROM live.{metric}")
     assert sorted(map(json_of, found)) == sorted(map(json_of, expected))
