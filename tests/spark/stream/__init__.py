@@ -1,3 +1,3 @@
-"""Tests of the stream on Spark."""
+"""Tests of the stream pipeline on Spark."""
 
 from __future__ import annotations
