@@ -31,6 +31,10 @@ SETTINGS = {
 where it was written costs more than it gives. Files of 32 MiB are big enough to be left alone."""
 
 POLL_SECONDS = 1
+STARTS = 4
+SLOW_PYTHON = "Python worker failed to connect back"
+"""What Spark says when a Python process was not up within ten seconds, which it does not let one change: the query has
+not begun, and the machine was busy."""
 
 
 def run(spark: SparkSession, files: Files, parameters: Parameters) -> dict[str, Any]:
@@ -128,7 +132,15 @@ def _start(stream: Any, parameters: Parameters, query: str, trigger: str) -> Str
         else {"processingTime": trigger}
     )  # fmt: skip
     folder = f"{parameters.checkpoint(query)}/{identity.SPARK}"
-    return stream.queryName(query).option("checkpointLocation", folder).trigger(**when).start()
+    writer = stream.queryName(query).option("checkpointLocation", folder).trigger(**when)
+    for _ in range(STARTS - 1):
+        try:
+            return writer.start()
+        except PySparkException as error:
+            if SLOW_PYTHON not in str(error):
+                raise
+            print(f"{query}: the Python process for its micro-batches took over ten seconds to start; once more")
+    return writer.start()
 
 
 def _folder() -> str:

@@ -3,58 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import include
 from include import sql
-from sandbox.databricks.jobs.processes import CELLS, LAUNCHER, LOG, SPECIFICATION, Outcome, read_outcome
 from tests.spark.lake import CATALOG, Lake, positioned
+from tests.spark.notebooks import Workspace
 from tests.spark.posts import MAKERS
 
 FIVE = datetime(2022, 3, 1, 5, tzinfo=UTC)
-FOLDER = "Shared/pinflow/include"
-
-
-class Workspace:
-    """A workspace folder with the package in it, and runs of its notebooks."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.port = folder, port
-        source = Path(include.__file__).parent
-        shutil.copytree(source, folder / "workspace" / FOLDER, ignore=shutil.ignore_patterns("__pycache__"))
-
-    def run(self, notebook: str, **parameters: str) -> tuple[Outcome, list[dict[str, Any]]]:
-        """The outcome of a notebook and its cells' records."""
-        folder = self.folder / uuid.uuid4().hex
-        folder.mkdir()
-        task = {
-            "kind": "notebook_task",
-            "path": f"/{FOLDER}/spark/notebooks/{notebook}.py",
-            "workspace": str(self.folder / "workspace"),
-            "state": str(self.folder / "state"),
-            "parameters": parameters,
-            "session_id": str(uuid.uuid4()),
-            "spark_port": self.port,
-            "run_id": 1,
-            "task_key": "clean",
-        }
-        (folder / SPECIFICATION).write_text(json.dumps(task))
-        with (folder / LOG).open("wb") as log:
-            command = [sys.executable, "-u", str(LAUNCHER), str(folder)]
-            own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-            subprocess.run(command, cwd=folder, env=own, stdout=log, stderr=log, timeout=300, check=False)
-        outcome = read_outcome(folder)
-        assert outcome is not None, (folder / LOG).read_text()
-        return outcome, [json.loads(line) for line in (folder / CELLS).read_text().splitlines()]
 
 
 @pytest.fixture

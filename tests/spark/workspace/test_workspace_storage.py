@@ -73,6 +73,8 @@ class TestPlace:
         assert files.children("a/b") == []
         files.make("")
         assert len(client.list_objects_v2(Bucket=BUCKET)["Contents"]) == 1
+        files.write("a/one.txt", b"1")
+        assert list(files.walk("a")) == ["one.txt"]
 
     def test_reading_a_part(self, files: S3Place) -> None:
         files.write("f", b"0123456789")

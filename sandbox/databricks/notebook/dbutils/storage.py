@@ -175,10 +175,11 @@ class S3Place:
         return sorted(found, key=lambda entry: entry.name)
 
     def walk(self, key: str) -> Iterator[str]:
-        """The keys below a folder."""
+        """The keys below a folder, without the empty objects that stand for folders."""
         base = self._folder(key)
         for page in self._pages(base):
-            yield from (item["Key"][len(base) :] for item in page.get("Contents", []) if item["Key"] != base)
+            keys = (item["Key"] for item in page.get("Contents", []))
+            yield from (found[len(base) :] for found in keys if not found.endswith("/"))
 
     def read(self, key: str, limit: int | None = None) -> bytes:
         """The beginning, or the whole, of an object."""
