@@ -21,8 +21,7 @@ def read(spark: SparkSession, parameters: Parameters) -> DataFrame:
     Kinesis options: https://docs.databricks.com/aws/en/connect/streaming/kinesis/; Kafka options:
     https://spark.apache.org/docs/latest/streaming/structured-streaming-kafka-integration.html.
     """
-    options = {**_options(parameters), **parameters.source_options}
-    frame = spark.readStream.format(parameters.source).options(**options).load()
+    frame = spark.readStream.format(parameters.source).options(**options(parameters)).load()
     tables = {parameters.stream(table): table for table in parameters.tables}
     return from_kafka(frame, tables) if parameters.source == "kafka" else from_kinesis(frame, tables)
 
@@ -66,6 +65,11 @@ def text(data: Column) -> Column:
 def _table(stream: Column, tables: Mapping[str, str]) -> Column:
     pairs = [F.lit(part) for pair in tables.items() for part in pair]
     return F.element_at(F.create_map(*pairs), stream).alias("table_name")
+
+
+def options(parameters: Parameters) -> dict[str, str]:
+    """What the source is given: all streams at once; the run's own options win."""
+    return {**_options(parameters), **parameters.source_options}
 
 
 def _options(parameters: Parameters) -> dict[str, str]:
@@ -112,8 +116,8 @@ def _kinesis(parameters: Parameters) -> Any:
         "aws_secret_access_key": "awsSecretKey",
         "aws_session_token": "awsSessionToken",
     }
-    options = {name: given[option] for name, option in names.items() if option in given}
-    return boto3.client("kinesis", **{"region_name": parameters.region or None, **options})
+    settings = {name: given[option] for name, option in names.items() if option in given}
+    return boto3.client("kinesis", **{"region_name": parameters.region or None, **settings})
 
 
 def _created(client: Any, stream: str) -> str:

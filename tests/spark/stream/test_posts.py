@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pyspark.sql import functions as F
 
 from include.spark.schemas import TARGETS
 from include.spark.stream import posts
-from include.spark.stream.source import text
 from tests.independent.stream import Delivery, process, unwrapped
 from tests.spark.lake import CATALOG, Lake
 from tests.spark.posts import MAKERS, geo, pin, user, without
@@ -149,10 +147,6 @@ class TestPoison:
         assert streams.clean("user")[8]["age"] == 20
         assert streams.clean("geo")[9]["timestamp"] == datetime(2020, 8, 28, 3, 52, 47, tzinfo=UTC)
         assert all(row["user_name"] for row in streams.clean("user").values())
-
-    def test_bytes_that_are_no_text_are_kept_as_base64(self, spark: Any) -> None:
-        frame = spark.createDataFrame([(b"\xff\xfe{}",), ('{"a": "\u00e4"}'.encode(),)], "data binary")
-        assert [row[0] for row in frame.select(text(F.col("data"))).collect()] == ["base64://57fQ==", '{"a": "ä"}']
 
 
 class TestCrash:
