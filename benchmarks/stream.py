@@ -23,6 +23,7 @@ from sandbox.cli.console import progress
 from sandbox.cli.dags import client, run_dag
 from sandbox.cli.results import workspace
 from sandbox.cli.streaming import stop
+from sandbox.databricks.client import WorkspaceError
 from sandbox.supervisor.home import Home
 
 RECORDS_A_POST = len(TABLES)
@@ -150,12 +151,21 @@ def _job() -> Iterator[None]:
     """The streaming job under supervision, from its first heartbeat to its end."""
     begun = datetime.now(UTC)
     client().trigger("pinflow_streaming", {"window_minutes": 240, "at_end": "stop"})
-    alive = "SELECT count(*) AS n FROM ops.stream_heartbeat WHERE written_at >= '{first}'"
-    _until(lambda: bool(_ask(alive.format(first=begun.isoformat()))["n"]), START_WITHIN, "the job has no heartbeat")
+    _until(lambda: _is_alive(begun), START_WITHIN, "the job has no heartbeat")
     try:
         yield
     finally:
         stop()
+
+
+def _is_alive(since: datetime) -> bool:
+    try:
+        found = _ask(f"SELECT count(*) AS n FROM ops.stream_heartbeat WHERE written_at >= '{since.isoformat()}'")
+    except WorkspaceError as error:
+        if "TABLE_OR_VIEW_NOT_FOUND" in str(error):
+            return False
+        raise
+    return bool(found["n"])
 
 
 @contextmanager
