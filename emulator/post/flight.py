@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from types import TracebackType
 from typing import Self
 
@@ -73,7 +73,8 @@ class Flight:
         self._gateway, self._proxies, self._ledger, self._tally = gateway, proxies, ledger, tally
         self._connections, self._attempts, self._backoff = connections, attempts, backoff
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="emulator")
-        self._back: SimpleQueue[_Back] = SimpleQueue()
+        # Not a SimpleQueue: a signal during its get(timeout) can make CPython 3.12 wait for ever.
+        self._back: Queue[_Back] = Queue()
         self._waiting: list[Batch] = []
         self._numbers = count(1)
         self._sent = 0
