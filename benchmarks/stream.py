@@ -213,7 +213,8 @@ def _records(kinesis: Any, first: datetime) -> Iterator[dict[str, Any]]:
             iterator = kinesis.get_shard_iterator(ShardIteratorType="AT_TIMESTAMP", **asked)["ShardIterator"]
             while iterator:
                 answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-                yield from answer["Records"]
+                # boto3 sends whole seconds only.
+                yield from (one for one in answer["Records"] if one["ApproximateArrivalTimestamp"] >= first)
                 if not answer["Records"] and not answer["MillisBehindLatest"]:
                     break
                 iterator = answer.get("NextShardIterator")

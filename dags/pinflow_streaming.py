@@ -106,7 +106,7 @@ with DAG(
         at_end="{{ params.at_end }}",
         stall_seconds=streaming.stall_seconds,
         maximum_restarts=streaming.maximum_restarts,
-        polling_period_seconds=5,
+        polling_period_seconds=15,
         deferrable=True,
     )
 

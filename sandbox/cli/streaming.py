@@ -26,7 +26,7 @@ HEARTBEAT = (
     "SELECT run_key, query, batch_id, rows, delay_p50_ms, delay_p95_ms, lag_records, lag_ms, written_at "
     "FROM ops.stream_heartbeat ORDER BY written_at DESC LIMIT 1"
 )
-WINDOW = "(SELECT max(window_start) - INTERVAL 9 MINUTES FROM live.category_trend)"
+WINDOW = "(SELECT max(window_start) - INTERVAL 9 MINUTES FROM live.windows)"
 COUNTED = f"SELECT coalesce(sum(posts), 0) AS posts FROM live.category_trend WHERE window_start = {WINDOW}"  # noqa: S608
 ARRIVED_IN_WINDOW = (
     "SELECT count(DISTINCT ind) AS posts FROM stream.arrivals WHERE table_name = 'pin' AND NOT late "  # noqa: S608

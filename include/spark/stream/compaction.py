@@ -17,7 +17,6 @@ from pyspark.sql import SparkSession
 
 from include.spark.delta import is_conflict
 from include.spark.stream.live import slot
-from include.spark.stream.schemas import LIVE
 
 ARRIVALS_SECONDS = 60.0
 TABLES_SECONDS = 600.0
@@ -53,7 +52,7 @@ class Compaction:
         self._chores = [
             Chore(ARRIVALS_SECONDS, lambda: [recent_arrivals(catalog, datetime.now(UTC))]),
             Chore(TABLES_SECONDS, lambda: [f"OPTIMIZE {catalog}.{name}" for name in others]),
-            Chore(FILES_SECONDS, lambda: [f"VACUUM {catalog}.live.{name}" for name in LIVE]),
+            Chore(FILES_SECONDS, lambda: [f"VACUUM {catalog}.live.windows"]),
         ]
 
     def start(self) -> None:

@@ -25,7 +25,7 @@ from include.spark.delta import commit
 from include.spark.stream import schemas
 from include.spark.stream.posts import quarantine
 
-GATHER_SECONDS = 3.0
+GATHER_SECONDS = 5.0
 _END = object()
 
 

@@ -82,7 +82,7 @@ def claim(spark: SparkSession, files: Files, parameters: Parameters, query: str)
     if query == "live":
         table = parameters.name("stream.arrivals")
         incarnation = spark.sql(f"DESCRIBE DETAIL {table}").collect()[0]["id"]
-        mine = Identity(query, {table: incarnation}, identity.schema_hash(schemas.LIVE.values()))
+        mine = Identity(query, {table: incarnation}, identity.schema_hash([schemas.WINDOWS]))
     else:
         targets = [schemas.STREAM[table] for table in TARGETS if table in parameters.tables]
         columns = identity.schema_hash([*targets, schemas.ARRIVALS, schemas.QUARANTINE])

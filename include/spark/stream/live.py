@@ -1,72 +1,153 @@
-"""The query ``live``: windows over the arrivals, counted again where new arrivals touch them.
+"""The query ``live``: windows over the arrivals, written again where new arrivals touch them.
 
 Not a streaming ``window()`` aggregation: the numbers are distinct posts and ranks over a whole window, which Spark does
 not keep as state; a state store would have to be saved with every micro-batch, for three stateful queries on few
 cores; and what was counted could not be checked against a table. Here a window is a function of the arrivals that the
-table holds, so writing it again changes nothing.
+table holds, so writing it again changes nothing. The process keeps the newest windows in memory
+(:mod:`include.spark.stream.windows`) and reads the table when it starts, or when arrivals touch older ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.window import Window
 
-from include.spark.delta import replace
-from include.spark.stream.posts import SLOT_SECONDS, slot_of
-from include.spark.stream.schemas import LIVE
+from include.spark.delta import commit, replace
+from include.spark.stream.posts import MOMENT, SLOT_SECONDS
+from include.spark.stream.schemas import WINDOWS
+from include.spark.stream.windows import LENGTH, METRICS, MINUTE_US, Arrival, Ranked, Windows
 
-MINUTE = timedelta(minutes=1)
-MINUTES = 10
-LENGTH = MINUTES * MINUTE
-BRIEF = timedelta(hours=1)
-"""Windows over so little are counted in one task: there is less to count than to hand over."""
+SLOT_MINUTES = SLOT_SECONDS // 60
+REMEMBERED = 20
+"""Micro-batches whose windows stay in memory: shards that are not level touch older windows again and again."""
 
-METRICS = {
-    "profile_popularity": ("pin", "poster_name", "popularity_rank"),
-    "category_trend": ("pin", "category", "trend_rank"),
-    "posts_by_country": ("geo", "country", "country_rank"),
-}
-"""The table of its records, the name that is counted and the column of the rank, for each live table."""
+TIDY_SECONDS = 60.0
 
 
 def writer(folder: str, catalog: str) -> Callable[[DataFrame, int], None]:
     """The function for ``foreachBatch``; see :func:`include.spark.stream.posts.writer`."""
+    process: dict[str, Any] = {}
 
     def write(frame: DataFrame, _batch_id: int) -> None:
         import sys
 
         if folder not in sys.path:
             sys.path.append(folder)
-        from include.spark.stream.live import refresh
+        from include.spark.stream.live import Live
 
-        refresh(frame, catalog)
+        if "live" not in process:
+            process["live"] = Live(catalog)
+        process["live"].refresh(frame)
 
     return write
 
 
-def refresh(arrived: DataFrame, catalog: str) -> None:
-    """Bring the windows up to date that new arrivals touch.
+class Live:
+    """Keeps the live metrics; one object a process."""
 
-    The tables are kept in partitions of ten minutes of window starts, so that replacing windows never has to look for
-    them; whole partitions are counted again.
+    def __init__(self, catalog: str) -> None:
+        self._catalog = catalog
+        self._windows: Windows | None = None
+        self._touched: deque[int] = deque(maxlen=REMEMBERED)
+        self._untidy: tuple[int, int] | None = None
+        self._tidied = 0.0
 
-    :param arrived: rows of ``stream.arrivals`` that were not looked at before.
-    """
-    seconds = (F.unix_seconds(function("arrived_at")) for function in (F.min, F.max))
-    touched = arrived.where(~F.col("late")).agg(*(moment.alias("moment") for moment in seconds)).first()
-    if touched is None or touched[0] is None:
-        return
-    first, last = (slot(moment) for moment in (touched[0] - (LENGTH - MINUTE).total_seconds(), touched[1]))
-    arrivals = arrived.sparkSession.table(f"{catalog}.stream.arrivals")
-    # Not persist(): each append to a table computes anew what is cached from it, and makes the writer wait for that.
-    counted = counts(arrivals, first, last + LENGTH - MINUTE).localCheckpoint()
-    with ThreadPoolExecutor(len(METRICS)) as pool:
-        list(pool.map(lambda name: _write(counted, f"{catalog}.live.{name}", name, first, last), METRICS))
+    def refresh(self, arrived: DataFrame) -> None:
+        """Bring the windows up to date that new arrivals touch.
+
+        Replacing rows makes Delta look through the whole state of the table, which took longer than all the rest. So
+        the windows are appended as a new version, and once a minute the ten-minute partitions that were appended to
+        are replaced, which leaves one version of each window.
+
+        :param arrived: rows of ``stream.arrivals`` that were not looked at before.
+        """
+        new = list(_read(arrived))
+        if not new:
+            return
+        minutes = [arrival.arrived_us // MINUTE_US for arrival in new]
+        first, last = min(minutes) - LENGTH + 1, max(minutes)
+        try:
+            fresh = self._include(arrived.sparkSession, new, _slot(first))
+            if fresh or time.monotonic() - self._tidied > TIDY_SECONDS:
+                self._replace(arrived.sparkSession, first, last)
+            else:
+                self._append(arrived.sparkSession, first, last)
+        except BaseException:
+            self._windows = None
+            raise
+
+    def _include(self, spark: SparkSession, new: Iterable[Arrival], first: int) -> bool:
+        """Count new arrivals, with all windows from a minute on at hand; whether they were all read anew."""
+        fresh = self._windows is None or first < self._windows.first
+        if fresh:
+            self._windows = Windows(first)
+            table, since = spark.table(f"{self._catalog}.stream.arrivals"), F.timestamp_micros(F.lit(first * MINUTE_US))
+            new = _read(table.where((F.col("slot") >= since) & (F.col("arrived_at") >= since)))
+        windows = self._kept()
+        windows.add(new)
+        self._touched.append(first)
+        windows.forget(_slot(min([*self._touched, *(self._untidy or ())])))
+        return fresh
+
+    def _kept(self) -> Windows:
+        if self._windows is None:
+            raise RuntimeError("no windows are kept")
+        return self._windows
+
+    def _append(self, spark: SparkSession, first: int, last: int) -> None:
+        rows = spark.createDataFrame(rows_of(self._kept(), first, last)).coalesce(1)
+        self._untidy = self._with_untidy(first, last)
+        commit(lambda: rows.writeTo(self._name).append())
+
+    def _replace(self, spark: SparkSession, first: int, last: int) -> None:
+        first, last = self._with_untidy(first, last)
+        first, last = max(_slot(first), self._kept().first), _slot(last) + SLOT_MINUTES - 1
+        rows = spark.createDataFrame(rows_of(self._kept(), first, last)).coalesce(1)
+        replace(rows, self._name, f"slot >= {_literal(first)} AND slot <= {_literal(last)}")
+        self._untidy, self._tidied = None, time.monotonic()
+
+    def _with_untidy(self, first: int, last: int) -> tuple[int, int]:
+        """Windows from one minute to another, and those of which the table may hold several versions."""
+        untidy = self._untidy or (first, last)
+        return min(first, untidy[0]), max(last, untidy[1])
+
+    @property
+    def _name(self) -> str:
+        return f"{self._catalog}.live.windows"
+
+
+def rows_of(windows: Windows, first: int, last: int) -> pa.Table:
+    """The rows of ``live.windows`` for the windows from one minute to another, as their newest version."""
+    version = time.time_ns()
+    return pa.concat_tables(
+        _rows(metric, window, ranked, version)
+        for metric in METRICS
+        for window, ranked in windows.ranked(metric, first, last)
+    )
+
+
+def _rows(metric: str, window: int, ranked: Ranked, version: int) -> pa.Table:
+    count = len(ranked.names)
+    columns = {
+        "metric": pa.repeat(pa.scalar(metric), count),
+        "window_start": pa.repeat(pa.scalar(window * MINUTE_US, MOMENT), count),
+        "window_end": pa.repeat(pa.scalar((window + LENGTH) * MINUTE_US, MOMENT), count),
+        "name": pa.array(ranked.names, pa.string()),
+        "posts": pa.array(ranked.posts, pa.int64()),
+        "follower_count": pa.array(ranked.follower_counts, pa.int32()),
+        "rank": pa.array(ranked.ranks, pa.int32()),
+        "last_seen": pa.array(ranked.last_us, MOMENT),
+        "version": pa.repeat(pa.scalar(version, pa.int64()), count),
+        "slot": pa.repeat(pa.scalar(_slot(window) * MINUTE_US, MOMENT), count),
+    }
+    return pa.table({name: columns[name] for name in WINDOWS.names})
 
 
 def slot(moment: float) -> datetime:
@@ -74,82 +155,26 @@ def slot(moment: float) -> datetime:
     return datetime.fromtimestamp(moment // SLOT_SECONDS * SLOT_SECONDS, UTC)
 
 
-def counts(arrivals: DataFrame, first: datetime, last: datetime) -> DataFrame:
-    """Distinct posts by window and name.
-
-    :param arrivals: as ``stream.arrivals``.
-    :param first: the start of the first window, a whole minute.
-    :param last: the start of the last window.
-    :returns: ``window_start``, ``metric``, ``name``, ``posts``, ``follower_count`` and ``last_seen``.
-    """
-    arrived = arrivals.where(~F.col("late") & _within(first, last + LENGTH))
-    if last - first < BRIEF:
-        arrived = arrived.coalesce(1)
-    metrics = F.explode(F.array(*(_named(metric) for metric in METRICS))).alias("named")
-    named = arrived.select(metrics, "ind", "arrived_at", _latest()).where("named.name IS NOT NULL")
-    minute = F.date_trunc("minute", "arrived_at").alias("minute")
-    by_minute = named.groupBy("named.metric", "named.name", minute).agg(
-        F.collect_set("ind").alias("posts"), F.max("latest").alias("latest")
+def _read(arrivals: DataFrame) -> Iterator[Arrival]:
+    columns = arrivals.where(~F.col("late")).select(
+        "table_name",
+        "ind",
+        "poster_name",
+        "follower_count",
+        "category",
+        "country",
+        F.col("sequence_number").alias("sequence"),
+        F.unix_micros("arrived_at").alias("arrived_us"),
     )
-    starts = F.sequence(F.col("minute") - LENGTH + MINUTE, F.col("minute"), F.expr("INTERVAL 1 MINUTE"))
-    windows = by_minute.withColumn("window_start", F.explode(starts)).where(
-        F.col("window_start").between(F.lit(first), F.lit(last))
-    )
-    posts = F.array_distinct(F.flatten(F.collect_list("posts")))
-    totals = windows.groupBy("window_start", "metric", "name").agg(
-        F.size(posts).cast("bigint").alias("posts"), F.max("latest").alias("latest")
-    )
-    return totals.select(
-        "window_start",
-        "metric",
-        "name",
-        "posts",
-        F.col("latest.follower_count").alias("follower_count"),
-        F.col("latest.arrived_at").alias("last_seen"),
-    )
+    rows = columns.toArrow()
+    values = zip(*(rows.column(name).to_pylist() for name in rows.column_names), strict=True)
+    for table_name, ind, poster, followers, category, country, sequence, arrived_us in values:
+        yield Arrival(table_name, ind, poster, followers, category, country, int(sequence), arrived_us)
 
 
-def ranked(counted: DataFrame, metric: str) -> DataFrame:
-    """The rows of a live table.
-
-    :param counted: as :func:`counts` gives them.
-    :param metric: the table's name.
-    """
-    _, name, rank = METRICS[metric]
-    order = [F.col("posts").desc(), *([F.col("follower_count").desc_nulls_last()] if name == "poster_name" else [])]
-    place = F.rank().over(Window.partitionBy("window_start").orderBy(*order))
-    rows = counted.where(F.col("metric") == metric).withColumns(
-        {
-            name: F.col("name"),
-            rank: place,
-            "window_end": F.col("window_start") + LENGTH,
-            "slot": slot_of("window_start"),
-        }
-    )
-    return rows.select(*LIVE[metric].names)
+def _slot(minute: int) -> int:
+    return minute // SLOT_MINUTES * SLOT_MINUTES
 
 
-def _write(counted: DataFrame, table: str, metric: str, first: datetime, last: datetime) -> None:
-    between = f"slot >= {_literal(first)} AND slot <= {_literal(last)}"
-    replace(ranked(counted, metric).coalesce(1), table, between)
-
-
-def _named(metric: str) -> Column:
-    table, name, _ = METRICS[metric]
-    value = F.when(F.col("table_name") == table, F.col(name))
-    return F.struct(F.lit(metric).alias("metric"), value.alias("name"))
-
-
-def _latest() -> Column:
-    """Compared by arrival, then by sequence number as a number."""
-    return F.struct("arrived_at", F.length("sequence_number"), "sequence_number", "follower_count").alias("latest")
-
-
-def _within(start: datetime, end: datetime) -> Column:
-    """Rows between two times; the slot names the partitions."""
-    arrived, first = F.col("arrived_at"), F.lit(slot(start.timestamp()))
-    return (F.col("slot") >= first) & (F.col("slot") < F.lit(end)) & (arrived >= F.lit(start)) & (arrived < F.lit(end))
-
-
-def _literal(moment: datetime) -> str:
-    return f"TIMESTAMP'{moment:%Y-%m-%d %H:%M:%S}Z'"
+def _literal(minute: int) -> str:
+    return f"TIMESTAMP'{datetime.fromtimestamp(minute * 60, UTC):%Y-%m-%d %H:%M:%S}Z'"

@@ -1,18 +1,23 @@
 """The query ``posts``: what a micro-batch of all streams brings to the clean tables, the quarantine and the arrivals.
 
-A micro-batch is cleaned once and kept; its keys are looked at in Python (:mod:`include.spark.stream.known`), then each
-table that changes gets one commit, all at the same time. Writing a micro-batch again changes nothing, wherever the
-first try ended: each commit is whole, and what a table holds already is not written.
+A micro-batch is read and cleaned by Spark in one go, and comes to this process as Arrow; which of its rows change a
+table is decided by their keys (:mod:`include.spark.stream.known`), then each table that changes gets one commit, all
+at the same time. Micro-batches are small (the source bounds them), and to plan and run five more Spark jobs over the
+cleaning took longer than to send the rows back. Writing a micro-batch again changes nothing, wherever the first try
+ended: each commit is whole, and what a table holds already is not written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -23,6 +28,7 @@ from include.spark.stream import schemas
 from include.spark.stream.known import Arrival, Known, Plan, Post
 
 SLOT_SECONDS = 600
+MOMENT = pa.timestamp("us", tz="UTC")
 
 Job = Callable[[], None]
 
@@ -31,12 +37,14 @@ def prepare(records: DataFrame, tables: Iterable[str]) -> DataFrame:
     """Clean the records of a stream.
 
     :param records: with the columns of :mod:`include.spark.stream.source`.
-    :returns: as :func:`include.spark.contract.examine_mixed`, with ``position`` and ``content`` for :class:`Known`.
+    :returns: as :func:`include.spark.contract.examine_mixed`, with ``position`` and ``content`` for :class:`Known`, and
+        the ``slot`` of the arrival.
     """
     names = tuple(tables)
     position = F.concat_ws("/", "table_name", "shard_id", "sequence_number")
     content = F.coalesce(*(F.when(F.col("table_name") == table, fingerprint(table)) for table in names))
-    return examine_mixed(records, names).withColumns({"position": position, "content": content})
+    added = {"position": position, "content": content, "slot": slot_of("arrived_at")}
+    return examine_mixed(records, names).withColumns(added)
 
 
 def fingerprint(table: str) -> Column:
@@ -84,41 +92,37 @@ class Posts:
 
         :param frame: as :func:`prepare` gives it.
         """
-        batch = frame.persist()
+        spark, batch = frame.sparkSession, frame.toArrow()
         try:
             arrivals = list(_arrivals(batch))
             if self._known is None:
-                self._known = restore(batch.sparkSession, self._catalog, self._tables, self._query_id, batch_id)
+                self._known = restore(spark, self._catalog, self._tables, self._query_id, batch_id)
             plan = self._known.plan(arrivals)
-            list(self._pool.map(_call, self._jobs(batch.coalesce(1), plan, arrivals, batch_id)))
+            list(self._pool.map(_call, self._jobs(spark, batch, plan, batch_id)))
         except BaseException:
             self._known = None
             raise
-        finally:
-            batch.unpersist()
 
-    def _jobs(self, batch: DataFrame, plan: Plan, arrivals: list[Arrival], batch_id: int) -> Iterable[Job]:
-        accepted, broken = _positions(arrivals, accepted=True), _positions(arrivals, accepted=False)
+    def _jobs(self, spark: SparkSession, batch: pa.Table, plan: Plan, batch_id: int) -> Iterable[Job]:
+        now = pa.scalar(datetime.now(UTC), MOMENT)
         for table in self._tables:
-            rows = batch.where((F.col("table_name") == table) & F.col("reason").isNull())
+            columns = schemas.STREAM[table].names
             if append := plan.append.get(table):
-                yield partial(_append, _clean(_only(rows, append, accepted[table]), table), self._stream(table))
+                rows = _with(_only(batch, append), processed_at=now)
+                yield partial(_append, _frame(spark, rows.select(columns)), self._stream(table))
             if update := plan.update.get(table):
-                yield partial(_merge, _clean(_only(rows, update, accepted[table]), table), self._stream(table))
+                rows = _with(_only(batch, update), processed_at=now)
+                yield partial(_merge, _frame(spark, rows.select(columns)), self._stream(table))
+        of_batch = {"query_id": pa.scalar(self._query_id), "batch_id": pa.scalar(batch_id, pa.int64())}
         if arrived := _all(plan.arrived):
-            rows = _only(batch.where(F.col("reason").isNull()), arrived, _all(accepted))
-            written = self._stamped(rows, batch_id).withColumns(_arrival_columns(_all(plan.late)))
-            yield partial(_append, written.select(*schemas.ARRIVALS.names), self._stream("arrivals"))
+            rows = _with(_arrived(_only(batch, arrived), _all(plan.late)), **of_batch)
+            yield partial(_append, _frame(spark, rows.select(schemas.ARRIVALS.names)), self._stream("arrivals"))
         if quarantined := _all(plan.quarantined):
-            rows = _only(batch.where(F.col("reason").isNotNull()), quarantined, _all(broken))
-            written = self._stamped(rows, batch_id).withColumn("quarantined_at", F.current_timestamp())
-            yield partial(_append, written.select(*schemas.QUARANTINE.names), quarantine(self._catalog))
+            rows = _with(_only(batch, quarantined), **of_batch, quarantined_at=now)
+            yield partial(_append, _frame(spark, rows.select(schemas.QUARANTINE.names)), quarantine(self._catalog))
 
     def _stream(self, table: str) -> str:
         return f"{self._catalog}.stream.{table}"
-
-    def _stamped(self, rows: DataFrame, batch_id: int) -> DataFrame:
-        return rows.withColumns({"query_id": F.lit(self._query_id), "batch_id": F.lit(batch_id).cast("bigint")})
 
 
 def restore(spark: SparkSession, catalog: str, tables: Iterable[str], query_id: str, batch_id: int) -> Known:
@@ -160,22 +164,21 @@ def _posts(kept: DataFrame, arrivals: DataFrame, table: str) -> dict[int, Post]:
     }
 
 
-def _arrivals(batch: DataFrame) -> Iterable[Arrival]:
-    keys = batch.select(
-        "table_name",
-        "shard_id",
-        "sequence_number",
-        F.unix_micros("arrived_at").alias("arrived_us"),
-        F.when(F.col("reason").isNull(), F.col("ind")).alias("ind"),
-        "content",
-    )
-    for table, shard_id, sequence, arrived_us, ind, content in _columns(keys):
-        yield Arrival(table, shard_id, int(sequence), arrived_us, ind, content)
+def _arrivals(batch: pa.Table) -> Iterable[Arrival]:
+    names = ("table_name", "shard_id", "sequence_number", "arrived_at", "ind", "content", "reason")
+    columns = (batch.column(name) for name in names)
+    values = (column.cast(pa.int64()) if column.type == MOMENT else column for column in columns)
+    for table, shard_id, sequence, arrived_us, ind, content, reason in _zipped(values):
+        yield Arrival(table, shard_id, int(sequence), arrived_us, ind if reason is None else None, content)
 
 
 def _columns(frame: DataFrame) -> Iterable[tuple[Any, ...]]:
     table = frame.toArrow()
-    return zip(*(table.column(name).to_pylist() for name in frame.columns), strict=True)
+    return _zipped(table.column(name) for name in frame.columns)
+
+
+def _zipped(columns: Iterable[Any]) -> Iterable[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def _place() -> Column:
@@ -191,38 +194,34 @@ def _latest() -> Column:
     return F.unix_micros(F.max("arrived_at")).alias("latest")
 
 
-def _positions(arrivals: Iterable[Arrival], *, accepted: bool) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for arrival in arrivals:
-        if (arrival.ind is not None) == accepted:
-            found.setdefault(arrival.table, set()).add(arrival.position)
-    return found
-
-
 def _all(positions: Mapping[str, set[str]]) -> set[str]:
     return set().union(*positions.values())
 
 
-def _only(rows: DataFrame, wanted: set[str], among: set[str]) -> DataFrame:
-    """The wanted ones among all rows of a frame, named by the shorter list."""
-    others = among - wanted
-    if not others:
-        return rows
-    position = F.col("position")
-    return rows.where(position.isin(*wanted) if len(wanted) <= len(others) else ~position.isin(*others))
+def _only(rows: pa.Table, wanted: set[str]) -> pa.Table:
+    """The rows at some positions."""
+    return rows.filter(_is_in(rows, wanted))
 
 
-def _clean(rows: DataFrame, table: str) -> DataFrame:
-    return rows.withColumn("processed_at", F.current_timestamp()).select(*schemas.STREAM[table].names)
+def _is_in(rows: pa.Table, positions: set[str]) -> Any:
+    return pc.is_in(rows.column("position"), value_set=pa.array(positions, pa.string()))
 
 
-def _arrival_columns(late: set[str]) -> dict[str, Column]:
-    own = {"poster_name": "pin", "follower_count": "pin", "category": "pin", "country": "geo"}
-    return {
-        **{name: F.when(F.col("table_name") == table, F.col(name)) for name, table in own.items()},
-        "late": F.col("position").isin(*late) if late else F.lit(False),
-        "slot": slot_of("arrived_at"),
-    }
+def _arrived(rows: pa.Table, late: set[str]) -> pa.Table:
+    """Rows with the columns of the arrivals: names of the tables that have them, whatever else a record holds."""
+    of_table = rows.column("table_name")
+    for name, table in {"poster_name": "pin", "follower_count": "pin", "category": "pin", "country": "geo"}.items():
+        values = rows.column(name)
+        own = pc.if_else(pc.equal(of_table, table), values, pa.scalar(None, values.type))
+        rows = rows.set_column(rows.column_names.index(name), name, own)
+    return rows.append_column("late", _is_in(rows, late))
+
+
+def _with(rows: pa.Table, **values: Any) -> pa.Table:
+    """Rows with columns that hold one value."""
+    for name, value in values.items():
+        rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+    return rows
 
 
 def _append(rows: DataFrame, name: str) -> None:
@@ -241,6 +240,10 @@ def _merge(rows: DataFrame, name: str) -> None:
         )
     finally:
         spark.catalog.dropTempView(view)
+
+
+def _frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
+    return spark.createDataFrame(rows).coalesce(1)
 
 
 def _call(job: Job) -> None:

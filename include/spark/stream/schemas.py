@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType
+from pyspark.sql.types import BooleanType, DoubleType, StructType
 
 from include.spark.delta import run
 from include.spark.schemas import BIGINT, INT, MOMENT, TARGETS, TEXT, column
+from include.spark.stream.windows import METRICS, Metric
 from include.spark.tables import create_schemas, definition
 
 POSITION = (
@@ -76,31 +77,21 @@ HEARTBEAT = StructType(
 )
 
 
-def _window(name: StructField, rank: str, *more: StructField) -> StructType:
-    return StructType(
-        [
-            column("window_start", MOMENT, "First moment of the ten minutes"),
-            column("window_end", MOMENT, "First moment after them"),
-            name,
-            column("posts", BIGINT, "Distinct posts that arrived in the window"),
-            *more,
-            column(rank, INT, "Place in the window; equals share one"),
-            column("last_seen", MOMENT, "When the last of them arrived"),
-            column("slot", MOMENT, "The ten minutes in which the window begins"),
-        ]
-    )
-
-
-LIVE = {
-    "profile_popularity": _window(
-        column("poster_name", TEXT, "Who posted"),
-        "popularity_rank",
+WINDOWS = StructType(
+    [
+        column("metric", TEXT, "Which of the live metrics"),
+        column("window_start", MOMENT, "First moment of the ten minutes"),
+        column("window_end", MOMENT, "First moment after them"),
+        column("name", TEXT, "What is counted: a poster, a category or a country"),
+        column("posts", BIGINT, "Distinct posts that arrived in the window"),
         column("follower_count", INT, "Followers as the last arrival in the window has them"),
-    ),
-    "category_trend": _window(column("category", TEXT, "Category"), "trend_rank"),
-    "posts_by_country": _window(column("country", TEXT, "Country"), "country_rank"),
-}
-"""The live metrics."""
+        column("rank", INT, "Place in the window; equals share one"),
+        column("last_seen", MOMENT, "When the last of them arrived"),
+        column("version", BIGINT, "Of the rows of a window, only those of the highest version count"),
+        column("slot", MOMENT, "The ten minutes in which the window begins"),
+    ]
+)
+"""All live metrics: one commit brings them up to date. Read them by the views."""
 
 RARE_CHECKPOINTS = {"delta.checkpointInterval": "100"}
 """Of the table's log, not of a query: it is summed up every so many commits. (``delta.autoOptimize.autoCompact`` would
@@ -108,7 +99,7 @@ look through the log after each commit, which took seconds of them; :mod:`compac
 
 
 REWRITTEN = {"retention": "1 hours"}
-"""Files of the live tables are replaced every few seconds."""
+"""Files of the windows are replaced every few seconds."""
 
 
 def create(spark: SparkSession, catalog: str, tables: tuple[str, ...]) -> None:
@@ -119,8 +110,26 @@ def create(spark: SparkSession, catalog: str, tables: tuple[str, ...]) -> None:
     _table(spark, f"{catalog}.stream.arrivals", ARRIVALS, "slot", stats="batch_id,arrived_at")
     _table(spark, f"{catalog}.quarantine.stream_records", QUARANTINE, stats="batch_id,arrived_at")
     _table(spark, f"{catalog}.ops.stream_heartbeat", HEARTBEAT, stats="written_at")
-    for name, schema in LIVE.items():
-        _table(spark, f"{catalog}.live.{name}", schema, "slot", stats="window_start", **REWRITTEN)
+    _table(spark, f"{catalog}.live.windows", WINDOWS, "slot", stats="window_start", **REWRITTEN)
+    for name, metric in METRICS.items():
+        run(spark, _view(catalog, name, metric))
+
+
+def _view(catalog: str, name: str, metric: Metric) -> str:
+    """The statement that makes the view of a live metric, under its own names of the columns."""
+    own = {"name": metric.column, "rank": metric.rank}
+    columns = [
+        (column.name, own.get(column.name, column.name), column.metadata["comment"])
+        for column in WINDOWS
+        if column.name not in ("metric", "version") and (metric.by_followers or column.name != "follower_count")
+    ]
+    described = ", ".join(f"{shown} COMMENT '{comment}'" for _, shown, comment in columns)
+    selected = ", ".join(stored for stored, _, _ in columns)
+    newest = "*, max(version) OVER (PARTITION BY slot, window_start) AS newest"
+    return (
+        f"CREATE VIEW IF NOT EXISTS {catalog}.live.{name} ({described}) AS SELECT {selected} "  # noqa: S608  our names
+        f"FROM (SELECT {newest} FROM {catalog}.live.windows WHERE metric = '{name}') WHERE version = newest"
+    )
 
 
 def _table(

@@ -14,6 +14,10 @@ from include.spark.stream.parameters import Parameters
 COLUMNS = ("stream", "table_name", "raw", "shard_id", "sequence_number", "arrived_at")
 """The columns that each source gives."""
 
+BATCH_BYTES = "16mb"
+BATCH_RECORDS = "20000"
+"""What a micro-batch may hold: it passes through the process that writes."""
+
 
 def read(spark: SparkSession, parameters: Parameters) -> DataFrame:
     """The stream of the records of all tables, with ``COLUMNS``.
@@ -80,10 +84,11 @@ def _options(parameters: Parameters) -> dict[str, str]:
             "kafka.bootstrap.servers": parameters.kafka_bootstrap,
             "subscribe": streams,
             "startingOffsets": start,
-            "maxOffsetsPerTrigger": "20000",
+            "maxOffsetsPerTrigger": BATCH_RECORDS,
         }
     region = {"region": parameters.region} if parameters.region else {}
-    return {"streamName": streams, "initialPosition": parameters.initial_position, **region}
+    bounds = {"initialPosition": parameters.initial_position, "fetchBufferSize": BATCH_BYTES}
+    return {"streamName": streams, **bounds, **region}
 
 
 def incarnations(parameters: Parameters) -> dict[str, str]:

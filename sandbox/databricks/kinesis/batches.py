@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from sandbox.databricks.kinesis.catalog import Catalog, lost
 from sandbox.databricks.kinesis.client import KinesisClient, NotThereError, ThrottledError, backoff

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from sandbox.databricks.kinesis.catalog import lost
 from sandbox.databricks.kinesis.client import KinesisClient, NotThereError, ThrottledError, backoff

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 COLUMNS = (
     "partitionKey string, data binary, stream string, shardId string, sequenceNumber string, "

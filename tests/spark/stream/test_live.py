@@ -8,10 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pyspark.sql import functions as F
 
 from include.spark.stream import live
-from include.spark.stream.schemas import LIVE
+from include.spark.stream.windows import METRICS
 from tests.independent import stream as independent
 from tests.independent.stream import Accepted, Delivery, process
 from tests.spark.lake import CATALOG
@@ -19,7 +18,6 @@ from tests.spark.posts import geo, pin
 from tests.spark.stream.streams import FIRST_SEQUENCE, NOON, Streams, arrival_rows
 
 BEFORE_MINUTE = timedelta(minutes=1) - timedelta(microseconds=1)
-KEYS = {"profile_popularity": "poster_name", "category_trend": "category", "posts_by_country": "country"}
 
 
 def arrive(*rows: tuple[dict[str, Any], timedelta], table: str = "pin", shard: str = "s") -> list[Accepted]:
@@ -62,17 +60,16 @@ EDGES = [
 
 
 def expected(accepted: list[Accepted]) -> dict[str, list[dict[str, Any]]]:
-    return {name: getattr(independent, name)(accepted) for name in LIVE}
+    return {name: getattr(independent, name)(accepted) for name in METRICS}
 
 
 def found(streams: Streams) -> dict[str, list[dict[str, Any]]]:
-    """The live tables in the order of the expectation; the partition column is the tables' own affair."""
+    """The live metrics in the order of the expectation."""
     tables = {}
-    for name, schema in LIVE.items():
-        rank = schema.names[-3]
+    for name, metric in METRICS.items():
         rows = streams.rows(f"SELECT * FROM live.{name}")
         assert all(row.pop("slot").timestamp() == row["window_start"].timestamp() // 600 * 600 for row in rows)
-        tables[name] = sorted(rows, key=lambda row: (row["window_start"], row[rank], row[KEYS[name]]))
+        tables[name] = sorted(rows, key=lambda row: (row["window_start"], row[metric.rank], row[metric.column]))
     return tables
 
 
@@ -81,11 +78,17 @@ def streams(spark: Any) -> Streams:
     return Streams(spark)
 
 
-def add(streams: Streams, accepted: list[Accepted]) -> None:
-    """Append to the arrivals and look at them."""
+def add(streams: Streams, accepted: list[Accepted], process: live.Live | None = None) -> None:
+    """Append to the arrivals and look at them, in a process of its own if none is given."""
     frame = arrival_rows(streams.spark, accepted)
     frame.writeTo(f"{CATALOG}.stream.arrivals").append()
-    live.refresh(frame, CATALOG)
+    (process or live.Live(CATALOG)).refresh(frame)
+
+
+def versions(streams: Streams) -> set[int]:
+    """How many versions there are of a window, for each."""
+    found = streams.rows("SELECT count(DISTINCT version) AS versions FROM live.windows GROUP BY window_start")
+    return {row["versions"] for row in found}
 
 
 class TestAgainstTheIndependentCalculation:
@@ -107,8 +110,15 @@ class TestAgainstTheIndependentCalculation:
         [row] = [row for row in expected(EDGES)["posts_by_country"] if row["window_start"] == NOON + minutes(1)]
         assert (row["country"], row["posts"], row["country_rank"]) == ("Åland", 1, 1)
 
-    def test_bit_by_bit_gives_the_same_as_all_at_once(self, streams: Streams) -> None:
-        """Arrivals of two hours in three parts, each touching windows of the one before; then one part again."""
+    @pytest.mark.parametrize("same_process", [False, True])
+    def test_bit_by_bit_gives_the_same_as_all_at_once(
+        self, streams: Streams, same_process: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Arrivals of two hours in three parts, each touching windows of the one before; then one part again.
+
+        A process that goes on appends versions, and tidies up after a while.
+        """
+        process = live.Live(CATALOG) if same_process else None
         pick = random.Random(11)
         posters = ("Ann", "Bob", "Cid", "User Info Error")
         accepted = arrive(
@@ -121,22 +131,18 @@ class TestAgainstTheIndependentCalculation:
         on_time = [Accepted(one.delivery, one.row, late=False) for one in accepted]
         on_time.sort(key=lambda one: one.delivery.arrived)
         for start, end in ((0, 60), (60, 100), (100, 150)):
-            add(streams, on_time[start:end])
+            add(streams, on_time[start:end], process)
         assert found(streams) == expected(on_time)
-        live.refresh(arrival_rows(streams.spark, on_time[90:120]), CATALOG)
+        assert versions(streams) == ({1, 2} if same_process else {1})
+        again = arrival_rows(streams.spark, on_time[90:120])
+        (process or live.Live(CATALOG)).refresh(again)
         assert found(streams) == expected(on_time)
+        monkeypatch.setattr(live, "TIDY_SECONDS", -1)
+        (process or live.Live(CATALOG)).refresh(again)
+        assert (found(streams), versions(streams)) == (expected(on_time), {1})
 
 
 def test_only_late_arrivals_touch_nothing(streams: Streams) -> None:
     late = [Accepted(one.delivery, one.row, late=True) for one in EDGES]
     add(streams, late)
     assert all(not rows for rows in found(streams).values())
-
-
-def test_the_followers_are_those_of_the_last_sequence_number_where_arrivals_tie(spark: Any) -> None:
-    """Compared as numbers: 10 comes after 9."""
-    row = ("pin", 1, "Ann", None, "art", None, "s", "", NOON, "q", 0, False, NOON)
-    rows = [(*row[:3], number, *row[4:7], sequence, *row[8:]) for sequence, number in (("9", 5), ("10", 6), ("8", 7))]
-    frame = arrival_rows(spark, []).union(spark.createDataFrame(rows, arrival_rows(spark, []).schema))
-    counted = live.counts(frame, NOON, NOON).where(F.col("metric") == "profile_popularity")
-    assert [row.follower_count for row in counted.collect()] == [6]

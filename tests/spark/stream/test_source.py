@@ -59,6 +59,7 @@ def test_both_read_all_tables_at_once_and_own_options_win(spark: Any) -> None:
     assert options == {
         "streamName": "streaming-pinflow-pin,streaming-pinflow-geo",
         "initialPosition": "earliest",
+        "fetchBufferSize": "16mb",
         "region": "eu-west-1",
         "consumerMode": "efo",
     }
