@@ -22,7 +22,7 @@ from sandbox.mwaa.errors import DeployError
 
 def client(service: str, region: str | None = None) -> Any:
     """A client that takes credentials, profile, region and ``AWS_ENDPOINT_URL*`` from the environment."""
-    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
+    config = Config(retries={"mode": "standard"}, connect_timeout=10, read_timeout=60)
     with said_plainly():
         return boto3.client(service, region_name=region, config=config)
 

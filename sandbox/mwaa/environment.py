@@ -58,10 +58,11 @@ class Environment:
 
     :param client: boto3's MWAA client.
     :param name: the environment.
+    :param sleep: waits between two looks.
     """
 
-    def __init__(self, client: Any, name: str) -> None:
-        self.client, self.name = client, name
+    def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.client, self.name, self.sleep = client, name, sleep
 
     def describe(self) -> dict[str, Any]:
         """The environment as ``GetEnvironment`` tells it.
@@ -139,7 +140,6 @@ class Environment:
         before: Mapping[str, Any],
         update: Update,
         on_state: Callable[[str], None] = lambda state: None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Wait until the update is done; it takes 10 to 40 minutes.
 
@@ -155,7 +155,7 @@ class Environment:
                 found.get(name) == new for name, (_, new) in update.differences.items()
             ):
                 return
-            sleep(POLL_SECONDS)
+            self.sleep(POLL_SECONDS)
         raise DeployError(
             f"{self.name} is still {found['Status']} after {PATIENCE_SECONDS / 60:.0f} minutes.",
             "With GRACEFUL, MWAA waits up to 12 hours for running tasks.",
