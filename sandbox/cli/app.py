@@ -20,6 +20,7 @@ from sandbox.cli import (
     platform,
     results,
     run,
+    secrets,
     source,
     streaming,
     testing,
@@ -44,7 +45,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, platform, dags, results, source, streaming, emulator, testing, package, deploy, measure, clean):
+MODULES = (
+    run, platform, dags, results, source, streaming, emulator, testing, package, deploy, secrets, measure, clean,
+)  # fmt: skip
+for module in MODULES:
     module.register(app)
 
 

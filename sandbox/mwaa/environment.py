@@ -26,11 +26,11 @@ def options(prefix: str) -> dict[str, str]:
 
     The pattern is the one of MWAA's image: ``aws_default`` is the execution role and is not looked up.
 
-    :param prefix: the settings' prefix; secrets are named ``<prefix>/connections/...``.
+    :param prefix: the settings' prefix; secrets are named ``<prefix>/airflow/connections/...``.
     """
     found = {
-        "connections_prefix": f"{prefix}/connections",
-        "variables_prefix": f"{prefix}/variables",
+        "connections_prefix": f"{prefix}/airflow/connections",
+        "variables_prefix": f"{prefix}/airflow/variables",
         "connections_lookup_pattern": "^(?!aws_default$).*$",
     }
     return {"secrets.backend": BACKEND, "secrets.backend_kwargs": json.dumps(found)}
@@ -114,7 +114,8 @@ class Environment:
         merged = dict(wanted)
         if "AirflowConfigurationOptions" in merged:
             before = found.get("AirflowConfigurationOptions") or {}
-            merged["AirflowConfigurationOptions"] = {**before, **wanted["AirflowConfigurationOptions"]}
+            ours = {name: _kept(before.get(name), text) for name, text in merged["AirflowConfigurationOptions"].items()}
+            merged["AirflowConfigurationOptions"] = {**before, **ours}
         return Update({name: (found.get(name), value) for name, value in merged.items() if found.get(name) != value})
 
     def apply(self, update: Update, strategy: str) -> None:
@@ -188,6 +189,14 @@ def _raise_if_failed(name: str, before: Mapping[str, Any], found: Mapping[str, A
         f"It went back to what it had. MWAA says: {error.get('ErrorMessage') or error.get('ErrorCode') or 'nothing'}.",
         "The DAG files were not uploaded. Mend it, then run ./pinflow deploy mwaa again.",
     )
+
+
+def _kept(now: str | None, wanted: str) -> str:
+    """What is there, when it says the same: JSON may be written in several ways."""
+    try:
+        return now if now and json.loads(now) == json.loads(wanted) else wanted
+    except ValueError:
+        return wanted
 
 
 def _shown(value: Any, other: Any) -> str:

@@ -61,7 +61,10 @@ class TestOptions:
 
         backend = SecretsManagerBackend(**json.loads(options("mine")["secrets.backend_kwargs"]))
         assert options("mine")["secrets.backend"] == f"{type(backend).__module__}.{type(backend).__name__}"
-        assert (backend.connections_prefix, backend.variables_prefix) == ("mine/connections", "mine/variables")
+        assert (backend.connections_prefix, backend.variables_prefix) == (
+            "mine/airflow/connections",
+            "mine/airflow/variables",
+        )
         assert backend.get_conn_value("aws_default") is None
 
     def test_the_api_takes_them(self, stubber: Stubber) -> None:
@@ -91,6 +94,16 @@ class TestUpdate:
         assert made.differences["AirflowConfigurationOptions"][1] == {"core.parallelism": "8", **options("pinflow")}
         line = made.lines()[-1]
         assert (line["now"], line["then"]) == ("secrets.backend", "secrets.backend, secrets.backend_kwargs")
+
+    def test_the_same_options_written_otherwise_are_the_same(self, stubber: Stubber) -> None:
+        """As a template's folded text gives them."""
+        text = (
+            '{"variables_prefix":  "pinflow/airflow/variables", "connections_prefix": "pinflow/airflow/connections",'
+            ' "connections_lookup_pattern": "^(?!aws_default$).*$"}'
+        )
+        now = {**options("pinflow"), "secrets.backend_kwargs": text}
+        found = described(PluginsS3ObjectVersion="p2", AirflowConfigurationOptions=now)["Environment"]
+        assert not environment(stubber).update(found, wanted("mwaa/", VERSIONS, "pinflow"))
 
     def test_nothing_to_do(self, stubber: Stubber) -> None:
         found = described(PluginsS3ObjectVersion="p2")["Environment"]
