@@ -172,3 +172,49 @@ class TestDocuments:
 def test_no_file_names_a_registry_or_a_secret() -> None:
     for path in (ROOT / ".github/workflows/ci.yml", ROOT / ".pre-commit-config.yaml", *DOCUMENTS):
         assert not re.search(r"pypi\.org|repo1?\.maven|registry\.npmjs|index-url", path.read_text()), path
+
+
+class TestMwaaDocument:
+    TEXT = (ROOT / "docs/mwaa.md").read_text()
+
+    def leaves(self, value: Any, at: str = "") -> dict[str, Any]:
+        if not isinstance(value, dict) or at in ("workspace.cluster", "kafka.topic_configs", "connect.overrides"):
+            return {at: value}
+        found: dict[str, Any] = {}
+        for name, item in value.items():
+            found.update(self.leaves(item, f"{at}.{name}" if at else name))
+        return found
+
+    def test_it_goes_through_the_settings_one_by_one(self) -> None:
+        settings = self.leaves(yaml.safe_load((ROOT / "include/config/aws.yaml").read_text()))
+        own, _, choice = self.TEXT.partition("What is an account's own:")[2].partition("What is a choice:")
+        rows = r"^\| `([a-z_.]+)` \|"
+        told = set(re.findall(rows, own, re.M)), set(re.findall(rows, choice, re.M))
+        placeholders = {name for name, value in settings.items() if "<" in str(value)}
+        assert told[0] == placeholders
+        assert told[1] <= settings.keys() - placeholders
+
+    def test_and_through_the_connections(self) -> None:
+        connections = yaml.safe_load((ROOT / "include/config/connections.yaml").read_text())["connections"]
+        told = set(re.findall(r"^\| `(\w+_default)` \|", self.TEXT, re.M))
+        assert told == set(connections) | {"aws_default"}
+
+    def test_the_image_is_the_one_that_the_bundle_is_made_for(self) -> None:
+        from sandbox.mwaa.bundle import AIRFLOW, PYTHON
+
+        assert f"| **{AIRFLOW}** | {PYTHON} |" in self.TEXT
+
+    def test_variables_of_the_shell_are_named(self) -> None:
+        text = (ROOT / "include/config/connections.yaml").read_text()
+        for name in re.findall(r"^[^#]*\$\{env:(\w+)", text, re.M):
+            assert f"`{name}`" in self.TEXT, name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_exist(path: Path) -> None:
+    """Each ``./pinflow word``, and ``./pinflow word word`` where the first is a group."""
+    commands = typer.main.get_command(app).commands
+    for first, second in re.findall(r"\./pinflow (\w[\w-]*)(?: ([a-z][\w-]*))?", path.read_text()):
+        assert first in commands, first
+        if second and (below := getattr(commands[first], "commands", None)):
+            assert second in below, f"{first} {second}"
