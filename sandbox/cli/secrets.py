@@ -18,7 +18,7 @@ def secrets(
     only: Annotated[list[str] | None, typer.Option(help="A connection or variable; all by default.")] = None,
     description: Annotated[
         Path | None,
-        typer.Option("--from", exists=True, dir_okay=False, help="By default include/config/connections.yaml."),
+        typer.Option("--from", exists=True, dir_okay=False, help="By default sandbox/mwaa/connections.yaml."),
     ] = None,
     settings: Settings = None,
     region: Region = None,

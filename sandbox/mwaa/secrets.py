@@ -11,11 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from include.config.settings import FOLDER
 from sandbox.mwaa.errors import SecretsError
 from sandbox.mwaa.references import References
 
-CONNECTIONS = FOLDER / "connections.yaml"
+CONNECTIONS = Path(__file__).with_name("connections.yaml")
 FIELDS = {"conn_type", "description", "host", "schema", "login", "password", "port", "extra"}
 NOT_FOUND = "ResourceNotFoundException"
 

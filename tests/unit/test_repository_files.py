@@ -195,7 +195,7 @@ class TestMwaaDocument:
         assert told[1] <= settings.keys() - placeholders
 
     def test_and_through_the_connections(self) -> None:
-        connections = yaml.safe_load((ROOT / "include/config/connections.yaml").read_text())["connections"]
+        connections = yaml.safe_load((ROOT / "sandbox/mwaa/connections.yaml").read_text())["connections"]
         told = set(re.findall(r"^\| `(\w+_default)` \|", self.TEXT, re.M))
         assert told == set(connections) | {"aws_default"}
 
@@ -205,7 +205,7 @@ class TestMwaaDocument:
         assert f"| **{AIRFLOW}** | {PYTHON} |" in self.TEXT
 
     def test_variables_of_the_shell_are_named(self) -> None:
-        text = (ROOT / "include/config/connections.yaml").read_text()
+        text = (ROOT / "sandbox/mwaa/connections.yaml").read_text()
         for name in re.findall(r"^[^#]*\$\{env:(\w+)", text, re.M):
             assert f"`{name}`" in self.TEXT, name
 

@@ -199,7 +199,7 @@ def test_airflow_s_backend_finds_them(prefix: str, words: list[object]) -> None:
 
 
 class TestOurDescription:
-    """include/config/connections.yaml against what the code asks for."""
+    """sandbox/mwaa/connections.yaml against what the code asks for."""
 
     def test_every_connection_of_the_code_is_in_it(self) -> None:
         """All ``*_default`` names in plugins and DAGs; aws_default is MWAA's own, from the execution role."""
