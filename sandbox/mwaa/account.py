@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,14 @@ from sandbox.mwaa.errors import DeployError
 
 
 def client(service: str, region: str | None = None) -> Any:
-    """A client that takes credentials, profile, region and ``AWS_ENDPOINT_URL*`` from the environment."""
-    config = Config(retries={"mode": "standard"}, connect_timeout=10, read_timeout=60)
+    """A client that takes credentials, profile, region and ``AWS_ENDPOINT_URL*`` from the environment.
+
+    MWAA's calls go to ``api.<endpoint>``; an endpoint that the environment names is taken as it is.
+    """
+    own = {"AWS_ENDPOINT_URL", f"AWS_ENDPOINT_URL_{service.upper()}"} & os.environ.keys()
+    config = Config(
+        retries={"mode": "standard"}, connect_timeout=10, read_timeout=60, inject_host_prefix=False if own else None
+    )
     with said_plainly():
         return boto3.client(service, region_name=region, config=config)
 

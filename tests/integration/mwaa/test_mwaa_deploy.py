@@ -275,6 +275,27 @@ class TestCommand:
         assert "plugins.zip" in shown.output
         assert "Nothing was done. Add --yes to do it." in shown.output
 
+    def test_the_plan_for_an_environment(self, bucket: str, folder: Path) -> None:
+        """The emulator makes environments but forgets their plugins, so that only the plan can be had from it."""
+        name = f"e{uuid.uuid4().hex[:6]}"
+        client("mwaa").create_environment(
+            Name=name, ExecutionRoleArn="arn:aws:iam::000000000000:role/x", SourceBucketArn=f"arn:aws:s3:::{bucket}",
+            DagS3Path="dags", AirflowVersion="3.3.1",
+            NetworkConfiguration={"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]},
+        )  # fmt: skip
+        words = ("deploy", "mwaa", "--bucket", bucket, "--bundle", folder, "--uncommitted", "--environment", name)
+        plan = json.loads(self.invoke(*words, "--json").stdout)
+        assert {row["parameter"]: (row["now"], row["then"]) for row in plan["environment"]} == {
+            "PluginsS3Path": ("-", "plugins.zip"), "PluginsS3ObjectVersion": ("-", "a new version"),
+            "RequirementsS3Path": ("-", "requirements.txt"), "RequirementsS3ObjectVersion": ("-", "a new version"),
+            "StartupScriptS3Path": ("-", "startup.sh"), "StartupScriptS3ObjectVersion": ("-", "a new version"),
+            "AirflowConfigurationOptions": ("-", "secrets.backend, secrets.backend_kwargs"),
+        }  # fmt: skip
+        shown = self.invoke(*words)
+        assert "Nothing was done." in shown.output
+        refused = self.invoke(*words[:-1], "nobody")
+        assert "The environment nobody cannot be read." in str(refused.exception)
+
     def test_a_bundle_older_than_its_sources(self, bucket: str, folder: Path) -> None:
         manifest = json.loads((folder / "manifest.json").read_text())
         manifest["plugins.zip"]["include/sql/gold/gone.sql"] = "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import ensurepip
 import json
 import re
 import shutil
@@ -98,6 +99,16 @@ class TestRequirements:
 
     def test_all_fits_together(self, mwaa: Mwaa) -> None:
         uv("pip", "check", "--python", mwaa.python)
+
+    def test_pip_itself_reads_the_file(self, mwaa: Mwaa) -> None:
+        """MWAA installs with pip, here the one that Python carries; all is there, so that nothing is fetched."""
+        (pip,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+        requirements = mwaa.home / "requirements" / "requirements.txt"
+        options = ("install", "--no-index", "--no-deps", "--disable-pip-version-check", "-r", requirements)
+        done = mwaa.run(mwaa.python, pip / "pip", *options)
+        assert done.returncode == 0, done.stderr
+        lines = requirements.read_text().splitlines()
+        assert done.stdout.count("Requirement already satisfied") == len(lines) - 1
 
     def test_the_versions_are_those_that_all_other_tests_ran_with(self, mwaa: Mwaa) -> None:
         locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "sandbox/locks/airflow.txt").read_text(), re.M))
