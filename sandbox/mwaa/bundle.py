@@ -23,7 +23,7 @@ PYTHON = "3.12"
 MANIFEST = "manifest.json"
 STARTUP = Path(__file__).with_name("startup.sh")
 SETTINGS_IN_ZIP = "include/config/aws.yaml"
-PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
+PLACEHOLDER = re.compile(r"<[A-Za-z][\w .-]*>")
 
 
 @dataclass(frozen=True)

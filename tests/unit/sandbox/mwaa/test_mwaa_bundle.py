@@ -106,6 +106,10 @@ class TestContent:
 
     def test_the_template_s_placeholders_are_named(self, repository: Path) -> None:
         assert bundles.collect(repository).placeholders == ("<account>",)
+        (repository / "include/config/aws.yaml").write_text(
+            "a: x-<sha256 of the archive>  # <b>\nc: ${s.Out}\nd: 1 < 2\n"
+        )
+        assert bundles.collect(repository).placeholders == ("<sha256 of the archive>",)
 
 
 class TestManifest:
