@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from sandbox.cli.app import app
 from sandbox.mwaa.environment import options
+from sandbox.mwaa.secrets import CONNECTIONS, described
 from sandbox.supervisor.home import ROOT
 from tests.conftest import Platform
 from tests.integration.mwaa.conftest import Mwaa, uv
@@ -174,6 +175,55 @@ class TestPaths:
         done = mwaa.run(mwaa.python, "-c", TRIGGERER, "pinflow_batch.Trigger")
         assert done.returncode != 0
         assert "No module named 'pinflow_batch'" in done.stderr
+
+
+HOOKS = """
+import json
+from pinflow.hooks.emulator import EmulatorHook
+from pinflow.hooks.kafka import KafkaOffsetsHook
+from pinflow.hooks.kafka_rest import KafkaRestHook
+rest = KafkaRestHook()
+rest.get_conn()
+people = EmulatorHook()
+_, database = people.engine.dialect.create_connect_args(people.engine.url)
+kafka = KafkaOffsetsHook()._build_config()
+signs = callable(kafka.pop("oauth_cb"))
+print(json.dumps([rest.base_url, people.gateway_url("prod"), database, kafka, signs]))
+"""
+
+
+def test_the_described_connections_serve_our_hooks(mwaa: Mwaa) -> None:
+    """sandbox/mwaa/connections.yaml with values of the services' form, through the hooks to their clients' arguments.
+
+    The provider makes MSK's token itself, if its signer is there: that is why the bundle brings it.
+    """
+    values = {
+        "stack:rest-proxy.RestProxy": "lb-1.elb.us-east-1.amazonaws.com:8082",
+        "api:pinflow": "abc123.execute-api.us-east-1.amazonaws.com",
+        "brokers:kafka.ClusterArn": "b-1.pinflow.abcde1.c2.kafka.us-east-1.amazonaws.com:9098",
+        "secret:database.MasterSecretArn:username|url": "pinflow",
+        "secret:database.MasterSecretArn:password|url": "p%40ss%2F",
+        "stack:database.Address": "db.us-east-1.rds.amazonaws.com",
+        "stack:database.Port": "3306",
+        "stack:database.DatabaseName": "pinflow",
+    }
+    text = json.dumps(described(CONNECTIONS)["connections"])
+    for name, value in values.items():
+        assert f"${{{name}}}" in text, name
+        text = text.replace(f"${{{name}}}", value)
+    connections = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(one) for name, one in json.loads(text).items()}
+    rest, gateway, database, kafka, signs = json.loads(
+        mwaa.python_says(HOOKS, PYTHONPATH=f"{mwaa.home}/plugins", **connections)
+    )
+    assert rest == "http://lb-1.elb.us-east-1.amazonaws.com:8082"
+    assert gateway == "https://abc123.execute-api.us-east-1.amazonaws.com/prod"
+    assert (database["host"], database["port"], database["user"], database["password"], database["database"]) == (
+        "db.us-east-1.rds.amazonaws.com", 3306, "pinflow", "p@ss/", "pinflow",
+    )  # fmt: skip
+    assert database["ssl"] == {"ca": "/usr/local/airflow/dags/rds-ca.pem"}
+    assert kafka["security.protocol"] == "SASL_SSL"
+    assert kafka["bootstrap.servers"].endswith(":9098")
+    assert signs
 
 
 def test_tasks_that_use_include_and_emulator_run(
