@@ -169,9 +169,9 @@ class TestDocuments:
                 assert name in rows[folder], (folder, name)
 
 
-def test_no_file_names_a_registry_or_a_secret() -> None:
+def test_no_file_names_a_registry() -> None:
     for path in (ROOT / ".github/workflows/ci.yml", ROOT / ".pre-commit-config.yaml", *DOCUMENTS):
-        assert not re.search(r"pypi\.org|repo1?\.maven|registry\.npmjs|index-url", path.read_text()), path
+        assert not re.search(r"index-url|--registry|find-links http", path.read_text()), path
 
 
 class TestMwaaDocument:
