@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -246,7 +247,7 @@ class TestCommand:
 
         mine = tmp_path / "mine.yaml"
         text = (FOLDER / "aws.yaml").read_text()
-        mine.write_text(text.replace("<account>", "123456789012").replace("<warehouse id>", "abc"))
+        mine.write_text(re.sub(r"<[\w ]+>", "123456789012", text))
         shown = self.invoke("package", "--settings", mine, "--output", tmp_path / "mwaa", "--json")
         assert json.loads(shown.stdout)["placeholders"] == []
         return tmp_path / "mwaa"

@@ -102,7 +102,8 @@ class TestContent:
         made = bundles.collect(repository, mine)
         with zipfile.ZipFile(io.BytesIO(made.files["plugins.zip"])) as zipped:
             assert zipped.read("include/config/aws.yaml") == mine.read_bytes()
-        assert made.placeholders == ("<warehouse id>",)
+        assert "<account>" not in made.placeholders
+        assert "<warehouse id>" in made.placeholders
 
     def test_the_template_s_placeholders_are_named(self, repository: Path) -> None:
         assert bundles.collect(repository).placeholders == ("<account>",)
