@@ -247,7 +247,7 @@ class TestCommand:
 
         mine = tmp_path / "mine.yaml"
         text = (FOLDER / "aws.yaml").read_text()
-        mine.write_text(re.sub(r"<[\w ]+>", "123456789012", text))
+        mine.write_text(re.sub(r"<[\w ]+>", "mine", text))
         shown = self.invoke("package", "--settings", mine, "--output", tmp_path / "mwaa", "--json")
         assert json.loads(shown.stdout)["placeholders"] == []
         return tmp_path / "mwaa"
