@@ -8,18 +8,34 @@ import typer
 from rich.text import Text
 
 from emulator.exceptions import EmulatorError
+from include.config.settings import SettingsError
 from sandbox.airflow.client import AirflowError
-from sandbox.cli import clean, dags, emulator, measure, platform, results, run, source, streaming, testing
+from sandbox.cli import (
+    clean,
+    dags,
+    deploy,
+    emulator,
+    measure,
+    package,
+    platform,
+    results,
+    run,
+    secrets,
+    source,
+    streaming,
+    testing,
+)
 from sandbox.cli.console import progress
 from sandbox.cli.results import NoResultError
 from sandbox.databricks.client import WorkspaceError
+from sandbox.mwaa.errors import MwaaError
 from sandbox.supervisor.home import SandboxBusyError
 from sandbox.supervisor.registry import UnknownPartError
 from sandbox.supervisor.supervisor import PartFailedError
 
 EXPECTED = (
     AirflowError, WorkspaceError, NoResultError, PartFailedError, SandboxBusyError, UnknownPartError,
-    EmulatorError, dags.RunFailedError, streaming.StreamDisagreesError,
+    EmulatorError, MwaaError, SettingsError, dags.RunFailedError, streaming.StreamDisagreesError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -29,7 +45,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, platform, dags, results, source, streaming, emulator, testing, measure, clean):
+MODULES = (
+    run, platform, dags, results, source, streaming, emulator, testing, package, deploy, secrets, measure, clean,
+)  # fmt: skip
+for module in MODULES:
     module.register(app)
 
 

@@ -1,4 +1,7 @@
-"""dags/ and plugins.zip as MWAA unpacks them, with an empty environment and no repository in sight."""
+"""The bundle as MWAA unpacks it, with an empty environment and no repository in sight.
+
+The quick half: on this environment's packages. tests/integration/mwaa does it on the image's.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.mwaa.bundle import collect
 from tests.dags.conftest import ROOT
 
 PROBE = """
@@ -43,21 +47,13 @@ for path in sys.argv[2:]:
 """
 
 
-def archive(target: Path) -> None:
-    """The zip: plugins/* with include/ and emulator/ at its root, and the dotfile."""
-    with zipfile.ZipFile(target, "w") as made:
-        for base, folder in ((ROOT / "plugins", ROOT / "plugins"), (ROOT, ROOT / "include"), (ROOT, ROOT / "emulator")):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    made.write(path, path.relative_to(base))
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """AIRFLOW_HOME of an environment that has just been made."""
     made = tmp_path_factory.mktemp("mwaa")
-    shutil.copytree(ROOT / "dags", made / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    archive(made / "plugins.zip")
+    for name, content in collect(ROOT).files.items():
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_bytes(content)
     with zipfile.ZipFile(made / "plugins.zip") as zipped:
         zipped.extractall(made / "plugins")
     return made

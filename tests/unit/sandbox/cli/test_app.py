@@ -17,7 +17,7 @@ from tests.unit.sandbox.cli.conftest import Pinflow
 
 COMMANDS = {
     "run", "up", "down", "status", "env", "logs", "trigger", "backfill", "results", "source", "emulate", "bench",
-    "doctor", "clean", "test", "help",
+    "doctor", "clean", "test", "help", "package", "deploy", "secrets",
 }  # fmt: skip
 
 
