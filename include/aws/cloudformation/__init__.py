@@ -1,13 +1,14 @@
 """The stacks of Pinflow in AWS, one YAML file each, and a reader that works out what a template says.
 
-``<prefix>-<name>`` is the stack of ``<name>.yaml``. Parameters are given from the outputs of stacks before it; nothing is
-exported or imported, so that a stack can be replaced by resources which somebody else made.
+``<prefix>-<name>`` is the stack of ``<name>.yaml``. Parameters are given from the outputs of stacks before it; nothing
+is exported or imported, so that a stack can be replaced by resources which somebody else made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,11 @@ def path(name: str) -> Path:
     return found
 
 
-def load(name: str) -> dict[str, Any]:
+@cache
+def load(name: str) -> Mapping[str, Any]:
     """A template as it is written, with its short forms (``!Ref``) as long ones (``Ref``).
+
+    It is read once and shared: do not change it.
 
     :raises TemplateError: there is no such template, or it is not YAML.
     """
@@ -89,8 +93,10 @@ class Stack:
         defaults = {key: entry["Default"] for key, entry in declared.items() if "Default" in entry}
         values = {**defaults, **self.parameters}
         if missing := [key for key in declared if key not in values]:
-            raise TemplateError(f"{self.name}.yaml needs the parameter {missing[0]}. Pass it; the file tells from where.")
-        return {**PSEUDO, **self.pseudo, **values}
+            raise TemplateError(
+                f"{self.name}.yaml needs the parameter {missing[0]}. Pass it; the file tells from where."
+            )
+        return {**PSEUDO, "AWS::StackName": f"{values['Prefix']}-{self.name}", **self.pseudo, **values}
 
 
 def stack(name: str, parameters: Mapping[str, str] | None = None, pseudo: Mapping[str, str] | None = None) -> Stack:
@@ -152,7 +158,9 @@ class _Evaluation:
         name, _, attribute = (node if isinstance(node, str) else ".".join(node)).partition(".")
         kind = self.template["Resources"][name]["Type"]
         if attribute == "Arn" and kind in _ARNS and (found := self.named(name)):
-            return _ARNS[kind].format(name=found, partition=self.ref("AWS::Partition"), account=self.ref("AWS::AccountId"))
+            return _ARNS[kind].format(
+                name=found, partition=self.ref("AWS::Partition"), account=self.ref("AWS::AccountId")
+            )
         return f"<{name}.{attribute}>"
 
     def sub(self, node: Any) -> str:

@@ -1,8 +1,8 @@
 """The roles of Pinflow in AWS, read out of the templates that make them.
 
-``roles.yaml`` and ``databricks.yaml`` in ``include/aws/cloudformation`` are the only source of the policies. Who makes roles
-another way prints them: ``python -m include.aws.iam --account 123456789012 ConnectRole``. What our own code calls is found
-in the code by a test; what others' code calls is written in ``third_party.yaml``, each with the page that says so.
+``roles.yaml`` and ``databricks.yaml`` in ``include/aws/cloudformation`` are the only source of the policies. Who makes
+roles another way prints them: ``python -m include.aws.iam --account 123456789012 ConnectRole``. What our own code calls
+is found in the code by a test; what others' code calls is in ``third_party.yaml``, each with the page that says so.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ class Role:
         return frozenset(action for entry in self.statements if entry.effect == "Allow" for action in entry.actions)
 
 
-def roles(
-    parameters: Mapping[str, str] | None = None, pseudo: Mapping[str, str] | None = None
-) -> dict[str, Role]:
+def roles(parameters: Mapping[str, str] | None = None, pseudo: Mapping[str, str] | None = None) -> dict[str, Role]:
     """All roles by their logical id.
 
     :param parameters: of the templates; those that a template does not have are left out there.

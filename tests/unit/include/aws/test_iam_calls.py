@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from include.aws.iam import THIRD_PARTY, Role, roles
+from emulator.post.requests import ProxyV2, ProxyV3, Record, Request
+from emulator.post.streams import Streams
+from include.aws.iam import THIRD_PARTY, roles
 from tests.unit.include.aws import calls
+from tests.unit.include.aws.evaluation import allows
 
 ROOT = Path(__file__).resolve().parents[4]
 ROLES = roles()
@@ -118,7 +121,9 @@ class TestScan:
         assert self.scan(tmp_path, hooks_x=hook) == {("s3:ListBucket",)}
 
     def test_api_gateway_knows_http_methods(self, tmp_path: Path) -> None:
-        hook = self.HOOK.format(service="apigateway") + "    def a(self):\n        self.conn.put_rest_api(restApiId='b')\n"
+        hook = (
+            self.HOOK.format(service="apigateway") + "    def a(self):\n        self.conn.put_rest_api(restApiId='b')\n"
+        )
         assert self.scan(tmp_path, hooks_x=hook) == {("apigateway:PUT",)}
 
     def test_a_call_without_a_service_is_an_error(self, tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ class TestScan:
             self.scan(tmp_path, hooks_x=hook)
 
     def test_no_other_way_to_aws_is_in_the_package(self) -> None:
-        """The scan knows the forms ``….conn``, ``get_paginator``, ``_call`` and ``boto3.client``; there are no others."""
+        """The scan knows ``….conn``, ``get_paginator``, ``_call`` and ``boto3.client``; there are no others."""
         for path in (ROOT / "plugins/pinflow").rglob("*.py"):
             assert not set(_names(path)) & {"get_client_type", "Session", "resource", "async_conn"}, path
 
@@ -142,13 +147,37 @@ def _names(path: Path) -> Iterable[str]:
             yield node.func.attr
 
 
-def test_producer_may_post_where_the_emulator_posts_and_nowhere_else() -> None:
-    """Methods and paths of emulator/post/requests.py, streams.py and gateway.py, behind the stage prod."""
-    role: Role = ROLES["ProducerRole"]
-    patterns = [pattern.split(":", 5)[5] for entry in role.statements for pattern in entry.resources]
-    assert sorted(patterns) == [
-        "*/prod/GET/v3/clusters",
-        "*/prod/POST/topics/*",
-        "*/prod/POST/v3/clusters/*/topics/*/records",
-        "*/prod/PUT/streams/*/records",
-    ]
+class TestProducer:
+    """The requests that the emulator really forms, as the ARNs by which API Gateway asks IAM.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-control-access-using-iam-policies-to-invoke-api.html
+    """
+
+    BASE = "https://abcdefghij.execute-api.us-east-1.amazonaws.com/prod"
+    ARN = "arn:aws:execute-api:us-east-1:123456789012:abcdefghij"
+    RECORDS = (Record(1, b"{}", 0),)
+
+    def arn(self, method: str, url: str) -> str:
+        stage, _, path = url.removeprefix("https://abcdefghij.execute-api.us-east-1.amazonaws.com/").partition("/")
+        return f"{self.ARN}/{stage}/{method}/{path}"
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            ProxyV2(BASE).request("pinflow.pin", RECORDS),
+            ProxyV3(BASE, "c1").request("pinflow.pin", RECORDS),
+            Streams(BASE).request("streaming-pinflow-pin", RECORDS),
+        ],
+        ids=["v2", "v3", "streams"],
+    )
+    def test_posts_are_allowed(self, request_: Request) -> None:
+        assert allows(ROLES["ProducerRole"], "execute-api:Invoke", self.arn(request_.method, request_.url))
+
+    def test_the_cluster_is_asked_for(self) -> None:
+        assert allows(ROLES["ProducerRole"], "execute-api:Invoke", f"{self.ARN}/prod/GET/v3/clusters")
+
+    @pytest.mark.parametrize(
+        "path", ["prod/DELETE/streams/streaming-pinflow-pin", "prod/POST/v3/clusters/c1/topics", "dev/POST/topics/a"]
+    )
+    def test_nothing_else_is(self, path: str) -> None:
+        assert not allows(ROLES["ProducerRole"], "execute-api:Invoke", f"{self.ARN}/{path}")
