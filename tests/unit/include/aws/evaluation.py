@@ -34,10 +34,11 @@ def applies(entry: Statement, action: str, resource: str, context: Mapping[str, 
 
 
 def holds(operator: str, key: str, wanted: object, context: Mapping[str, str]) -> bool:
-    """Whether one condition holds; a key that is not in the request fails it."""
+    """Whether one condition holds; a key that is not in the request fails it, save for ``…IfExists``."""
     values = wanted if isinstance(wanted, list) else [wanted]
     if key not in context:
-        return False
+        return operator.endswith("IfExists")
+    operator = operator.removesuffix("IfExists")
     if operator == "StringEquals":
         return context[key] in values
     if operator in ("ArnLike", "ArnEquals", "StringLike"):

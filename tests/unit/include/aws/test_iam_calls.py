@@ -13,6 +13,7 @@ import yaml
 
 from emulator.post.requests import ProxyV2, ProxyV3, Record, Request
 from emulator.post.streams import Streams
+from include.aws.cloudformation import load
 from include.aws.iam import THIRD_PARTY, roles
 from tests.unit.include.aws import calls
 from tests.unit.include.aws.evaluation import allows
@@ -68,6 +69,15 @@ def test_the_list_has_each_role_and_says_where_from() -> None:
     for entry in (entry for entries in listed.values() for entry in entries):
         assert entry["source"].startswith("https://"), entry["by"]
         assert entry["actions"], entry["by"]
+
+
+RUN_BY_AIRFLOW = ("database", "kafka", "rest-proxy", "connect", "gateway")
+"""The stacks that the role CloudFormationRole makes; the others are an administrator's."""
+
+
+def test_the_list_has_each_type_of_the_stacks_that_airflow_runs() -> None:
+    made = {entry["Type"] for name in RUN_BY_AIRFLOW for entry in load(name)["Resources"].values()}
+    assert {entry["by"] for entry in third_party("CloudFormationRole")} == made
 
 
 def test_the_list_names_no_call_of_ours() -> None:

@@ -18,6 +18,10 @@ HERE = f"us-east-1:{ACCOUNT}"
 POLICIES = [(role.logical_id, name) for role in ROLES.values() for name in role.policies]
 
 
+ELSEWHERE = {"s3": "", "apigateway": "", "sqs": "*", "ssm": "*"}
+"""The account in ARNs of services: S3 and API Gateway have none; MWAA's queue and the image's parameter are AWS'."""
+
+
 def statements() -> Iterator[tuple[Role, Statement]]:
     for role in ROLES.values():
         for entry in role.statements:
@@ -81,7 +85,6 @@ def test_every_action_that_can_name_its_resource_does(reference: dict[str, list[
 
 
 def test_resources_are_of_this_account_or_say_why_not() -> None:
-    """S3 and the managed parts of API Gateway have no account in their ARNs; MWAA's queue is in an account of AWS."""
     for role, entry in statements():
         for pattern in entry.resources:
             if pattern == "*" or entry.inverted:
@@ -89,7 +92,8 @@ def test_resources_are_of_this_account_or_say_why_not() -> None:
             _, partition, service, _, account, rest = pattern.split(":", 5)
             assert partition == "aws"
             assert rest not in ("*", "/*"), (role.name, pattern)
-            expected = {"s3": "", "apigateway": "", "sqs": "*"}.get(service, ACCOUNT)
+            expected = ELSEWHERE.get(service, ACCOUNT)
+            expected = "" if rest.startswith("image/") else expected
             assert account == expected, (role.name, pattern)
 
 
@@ -124,6 +128,7 @@ class TestTrust:
         [
             ("ConnectRole", f"arn:aws:kafkaconnect:{HERE}:connector/pinflow-*/*"),
             ("AirflowRole", f"arn:aws:airflow:{HERE}:environment/pinflow"),
+            ("CloudFormationRole", f"arn:aws:cloudformation:{HERE}:stack/pinflow-*/*"),
             ("GatewayRole", f"arn:aws:execute-api:{HERE}:*/prod/*"),
         ],
     )
@@ -208,6 +213,10 @@ class TestReach:
             ("AirflowRole", "s3:PutObject", f"{S3}-airflow/plugins.zip"),
             ("AirflowRole", "iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
             ("AirflowRole", "kms:Decrypt", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"),
+            ("AirflowRole", "s3:DeleteObject", f"{S3}-lake/silver/pin/part-0.parquet"),
+            ("CloudFormationRole", "iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/pinflow-airflow"),
+            ("CloudFormationRole", "rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:payments"),
+            ("CloudFormationRole", "kafka:DeleteCluster", f"arn:aws:kafka:{HERE}:cluster/payments/0c1f-7"),
             ("StorageRole", "s3:PutObject", f"{S3}-landing/topics/a"),
             ("StorageRole", "s3:GetObject", f"{S3}-artifacts/connect-plugins/a.zip"),
             ("StreamsRole", "kinesis:PutRecords", f"{STREAM}/streaming-pinflow-user"),
@@ -229,6 +238,23 @@ class TestReach:
         assert not allows(
             ROLES["AirflowRole"], "cloudformation:DeleteStack", stack.replace("pinflow-kafka", "payments")
         )
+
+    def test_stacks_change_only_what_carries_the_tag_and_start_only_hosts_with_their_profile(self) -> None:
+        role, ec2 = ROLES["CloudFormationRole"], f"arn:aws:ec2:{HERE}"
+        assert allows(
+            role, "ec2:DeleteSecurityGroup", f"{ec2}:security-group/sg-1", {"aws:ResourceTag/pinflow": "pinflow"}
+        )
+        assert not allows(role, "ec2:DeleteSecurityGroup", f"{ec2}:security-group/sg-1")
+        profile = f"arn:aws:iam::{ACCOUNT}:instance-profile"
+        for name, good in (("pinflow-rest-proxy", True), ("admin", False)):
+            context = {"ec2:InstanceProfile": f"{profile}/{name}"}
+            assert allows(role, "ec2:RunInstances", f"{ec2}:instance/*", context) is good
+        assert allows(role, "ec2:RunInstances", f"{ec2}:subnet/subnet-1")
+
+    def test_no_role_of_the_pipeline_makes_or_changes_roles(self) -> None:
+        for role in ROLES.values():
+            iam = {action for action in role.actions if action.startswith("iam:")}
+            assert iam <= {"iam:PassRole", "iam:CreateServiceLinkedRole"}, role.name
 
     def test_only_our_api_is_changed(self) -> None:
         api = "arn:aws:apigateway:us-east-1::/restapis/abcdefghij"
