@@ -16,6 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from include.aws.cloudformation import path
+from include.aws.cloudformation.__main__ import main
+from include.aws.cloudformation.deployment import Deployment
 from tests.conftest import Platform
 
 pytestmark = pytest.mark.integration
@@ -247,3 +249,73 @@ def test_what_it_cannot_make_it_refuses(clients: Any, prefix: str, name: str) ->
     }
     with pytest.raises(ClientError, match="Unrecognized resource types"):
         deploy(clients, prefix, name, **given.get(name, {}))
+
+
+class TestCommand:
+    """``python -m include.aws.cloudformation``: a plan first, and a stack only with ``--yes``."""
+
+    def run(self, clients: Any, prefix: str, *arguments: str) -> int:
+        return main(
+            [*arguments, "--prefix", prefix], client=clients("cloudformation"), wait={"Delay": 1, "MaxAttempts": 20}
+        )
+
+    def stacks(self, clients: Any, prefix: str) -> dict[str, str]:
+        found = clients("cloudformation").describe_stacks()["Stacks"]
+        return {entry["StackName"]: entry["StackStatus"] for entry in found if entry["StackName"].startswith(prefix)}
+
+    def test_without_yes_it_only_tells(self, clients: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run(clients, "onlyplan", "connect") == 0
+        told = capsys.readouterr().out
+        assert "Add LogGroup AWS::Logs::LogGroup" in told
+        assert "nothing was done; add --yes" in told
+        live = {name for name, status in self.stacks(clients, "onlyplan").items() if not status.startswith("DELETE")}
+        assert live == set()
+
+    def test_it_deploys_and_then_has_nothing_to_do(self, clients: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run(clients, "trial", "connect", "LogDays=7", "--yes") == 0
+        assert "LogGroupName = /trial/connect" in capsys.readouterr().out
+        (group,) = clients("logs").describe_log_groups(logGroupNamePrefix="/trial/connect")["logGroups"]
+        assert group["retentionInDays"] == 7
+        assert self.run(clients, "trial", "connect", "LogDays=7", "--yes") == 0
+        assert "trial-connect: nothing to do." in capsys.readouterr().out
+        remove(clients, "trial", "connect")
+
+    def test_parameters_come_from_other_stacks(self, clients: Any, prefix: str, storage: dict[str, str]) -> None:
+        """``rest-proxy`` takes a bucket of ``storage``; what is not there yet is named with the command to run."""
+        deployment = Deployment(clients("cloudformation"), prefix)
+        assert deployment.from_outputs("storage.ArtifactsBucket") == storage["ArtifactsBucket"]
+        assert deployment.from_outputs("storage.LakeBucket,\n storage.LakeBucketArn").split(",") == [
+            storage["LakeBucket"],
+            storage["LakeBucketArn"],
+        ]
+
+    def test_a_stack_that_is_not_there_yet_is_named(
+        self, clients: Any, prefix: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.run(clients, prefix, "kafka", "--yes") == 1
+        told = capsys.readouterr().err
+        assert f"There is no stack {prefix}-network." in told
+        assert "python -m include.aws.cloudformation network --yes" in told
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (("budget", "Email=a@b.example"), "The stack budget needs the parameter MonthlyUsd. The amount, in USD."),
+            (("storage", "Bucket=x"), "storage.yaml has no parameter Bucket."),
+            (("storage", "Bucket"), "Write Key=Value."),
+        ],
+    )
+    def test_wrong_calls_are_told(
+        self, clients: Any, prefix: str, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+    ) -> None:
+        assert self.run(clients, prefix, *arguments) == 1
+        assert told in capsys.readouterr().err
+
+    def test_a_stack_that_was_rolled_back_is_told_with_the_reason(
+        self, clients: Any, prefix: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = ("VpcId=vpc-1", "SubnetIds=subnet-1", "DatabaseClientSecurityGroupId=sg-1")
+        assert self.run(clients, prefix, "database", *given, "--yes") == 1
+        told = capsys.readouterr().err
+        assert f"The stack {prefix}-database did not come about." in told
+        assert "subnet" in told

@@ -117,12 +117,22 @@ def test_no_secret_and_no_account_is_in_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_parameters_come_from_outputs_that_exist(name: str) -> None:
-    """A description such as ``network.SubnetIds, one a zone`` names stack and output; the stack comes before."""
-    for parameter, entry in load(name)["Parameters"].items():
-        for other, output in re.findall(r"\b([a-z][a-z-]*)\.([A-Z]\w+)", entry["Description"]):
-            assert output in load(other)["Outputs"], f"{name}.{parameter} wants {other}.{output}"
-            assert ORDER.index(other) < ORDER.index(name), f"{name} comes before {other}"
+def test_parameters_come_from_outputs_of_stacks_before(name: str) -> None:
+    """The template's metadata name them, as ``network.SubnetIds``."""
+    sources = load(name).get("Metadata", {}).get("From", {})
+    assert set(sources) <= set(load(name)["Parameters"])
+    for source in (part.strip() for text in sources.values() for part in text.split(",")):
+        other, _, output = source.partition(".")
+        assert output in load(other)["Outputs"], f"{name} wants {source}"
+        assert ORDER.index(other) < ORDER.index(name), f"{name} comes before {other}"
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_capabilities_are_asked_for_where_roles_are_made(name: str) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html"""
+    roles = [entry for entry in load(name)["Resources"].values() if entry["Type"] == "AWS::IAM::Role"]
+    asked = load(name).get("Metadata", {}).get("Capabilities", [])
+    assert asked == (["CAPABILITY_NAMED_IAM"] if roles else [])
 
 
 @pytest.mark.parametrize("name", [name for name in ORDER if name not in ("roles", "databricks")])
