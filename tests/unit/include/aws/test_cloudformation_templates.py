@@ -270,6 +270,20 @@ class TestKafka:
         assert self.CLUSTER["ClusterName"] == settings("aws").kafka.cluster_name
 
 
+@pytest.mark.parametrize("name", ["kafka", "connect"])
+def test_logs_are_delivered_to_the_stacks_own_group_for_this_account_only(name: str) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html"""
+    (policy,) = of_type(name, "AWS::Logs::ResourcePolicy").values()
+    (group,) = of_type(name, "AWS::Logs::LogGroup").values()
+    (entry,) = json.loads(policy["PolicyDocument"])["Statement"]
+    assert entry["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+    assert entry["Resource"] == f"arn:aws:logs:us-east-1:123456789012:log-group:{group['LogGroupName']}:log-stream:*"
+    assert entry["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:logs:us-east-1:123456789012:*"},
+    }
+
+
 class TestDatabase:
     INSTANCE = of_type("database", "AWS::RDS::DBInstance")["Instance"]
 
