@@ -215,7 +215,7 @@ _FUNCTIONS: dict[str, Any] = {
 def _loader() -> Any:
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """YAML with CloudFormation's short forms."""
 
     def long_form(loader: Any, suffix: str, node: Any) -> Any:
