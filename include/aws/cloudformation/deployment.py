@@ -16,6 +16,8 @@ from include.aws.cloudformation import TemplateError, load, path
 WAIT = {"Delay": 10, "MaxAttempts": 360}
 """MWAA takes up to half an hour, MSK longer: ten seconds, an hour at most."""
 UNMADE = "REVIEW_IN_PROGRESS"
+DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""States that only a deletion ends."""
 NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -74,13 +76,19 @@ class Deployment:
     def plan(self, name: str, given: Mapping[str, str]) -> Plan:
         """Make a change set and look at it.
 
-        :raises DeploymentError: CloudFormation refuses it.
+        :raises DeploymentError: CloudFormation refuses it, or the stack must be deleted first.
         """
         template, stack = load(name), f"{self.prefix}-{name}"
         found = self.described(stack)
+        if found is not None and found["StackStatus"] in DEAD:
+            raise DeploymentError(
+                f"The stack {stack} is {found['StackStatus']}. Nothing but its deletion leads out of that. "
+                f"Run aws cloudformation delete-stack --stack-name {stack}, wait, and try again."
+            )
         created = found is None or found["StackStatus"] == UNMADE
         change_set = f"pinflow-{uuid4().hex[:12]}"
-        self.client.create_change_set(
+        self._call(
+            "create_change_set",
             StackName=stack,
             ChangeSetName=change_set,
             ChangeSetType="CREATE" if created else "UPDATE",
@@ -92,6 +100,17 @@ class Deployment:
             Tags=[{"Key": "pinflow", "Value": self.prefix}],
         )
         return Plan(stack, change_set, tuple(self._changes(stack, change_set)), created)
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return getattr(self.client, operation)(**arguments)
+        except ClientError as error:
+            raise DeploymentError(
+                f"CloudFormation refuses {operation} for {arguments['StackName']}. "
+                f"It says: {error.response['Error'].get('Message', error)} Mend that and try again."
+            ) from error
 
     def drop(self, plan: Plan) -> None:
         """Forget a plan; a stack that was only planned goes with it."""
@@ -108,7 +127,7 @@ class Deployment:
         """
         from botocore.exceptions import WaiterError
 
-        self.client.execute_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
+        self._call("execute_change_set", StackName=plan.stack, ChangeSetName=plan.change_set)
         waiter = self.client.get_waiter("stack_create_complete" if plan.created else "stack_update_complete")
         try:
             waiter.wait(StackName=plan.stack, WaiterConfig=self.wait)

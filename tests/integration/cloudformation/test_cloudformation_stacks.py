@@ -319,3 +319,13 @@ class TestCommand:
         told = capsys.readouterr().err
         assert f"The stack {prefix}-database did not come about." in told
         assert "subnet" in told
+        assert self.run(clients, prefix, "database", *given, "--yes") == 1
+        assert f"aws cloudformation delete-stack --stack-name {prefix}-database" in capsys.readouterr().err
+
+    def test_what_cloudformation_refuses_is_told(
+        self, clients: Any, prefix: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.run(clients, prefix, "gateway", "LoadBalancerArn=none", "LogsRoleArn=none", "--yes") == 1
+        told = capsys.readouterr().err
+        assert f"CloudFormation refuses create_change_set for {prefix}-gateway." in told
+        assert "must match pattern" in told
