@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from include.aws import cloudformation
 from include.aws.cloudformation import ORDER, TemplateError, load, stack
@@ -339,6 +340,14 @@ class TestGateway:
     def test_the_role_of_the_account_can_be_left_alone(self) -> None:
         assert of_type("gateway", "AWS::ApiGateway::Account")
         assert not of_type("gateway", "AWS::ApiGateway::Account", SetAccountRole="false")
+
+    def test_every_method_of_the_document_asks_who_calls(self) -> None:
+        document = yaml.safe_load((AWS / "gateway.openapi.yaml").read_text(encoding="utf-8"))
+        methods = [entry for path in document["paths"].values() for entry in path.values() if "responses" in entry]
+        assert len(methods) == 12
+        assert all(entry["security"] == [{"sigv4": []}] for entry in methods)
+        scheme = document["components"]["securitySchemes"]["sigv4"]
+        assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
 
     def test_stage_variables_of_the_document_can_all_be_had(self) -> None:
         text = (AWS / "gateway.openapi.yaml").read_text(encoding="utf-8")

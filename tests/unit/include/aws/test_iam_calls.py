@@ -180,8 +180,9 @@ class TestProducer:
         ],
         ids=["v2", "v3", "streams"],
     )
-    def test_posts_are_allowed(self, request_: Request) -> None:
-        assert allows(ROLES["ProducerRole"], "execute-api:Invoke", self.arn(request_.method, request_.url))
+    @pytest.mark.parametrize("role", ["ProducerRole", "AirflowRole"])
+    def test_posts_are_allowed(self, role: str, request_: Request) -> None:
+        assert allows(ROLES[role], "execute-api:Invoke", self.arn(request_.method, request_.url))
 
     def test_the_cluster_is_asked_for(self) -> None:
         assert allows(ROLES["ProducerRole"], "execute-api:Invoke", f"{self.ARN}/prod/GET/v3/clusters")
@@ -189,5 +190,6 @@ class TestProducer:
     @pytest.mark.parametrize(
         "path", ["prod/DELETE/streams/streaming-pinflow-pin", "prod/POST/v3/clusters/c1/topics", "dev/POST/topics/a"]
     )
-    def test_nothing_else_is(self, path: str) -> None:
-        assert not allows(ROLES["ProducerRole"], "execute-api:Invoke", f"{self.ARN}/{path}")
+    @pytest.mark.parametrize("role", ["ProducerRole", "AirflowRole"])
+    def test_nothing_else_is(self, role: str, path: str) -> None:
+        assert not allows(ROLES[role], "execute-api:Invoke", f"{self.ARN}/{path}")
