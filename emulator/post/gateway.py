@@ -11,6 +11,7 @@ import httpx
 from emulator.exceptions import NotSent, OutcomeUnknown, Rejected, UnexpectedAnswer
 from emulator.post.codec import loads
 from emulator.post.requests import Answer, Request
+from emulator.post.signing import signature
 
 CONNECT_SECONDS = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -24,6 +25,7 @@ class Gateway:
     :param connections: the most that are open.
     :param timeout: seconds without a byte after which an answer is given up.
     :param transport: what carries the requests, for tests.
+    :raises OptionsError: the gateway is in AWS and there are no credentials to sign requests with.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Gateway:
         self._client = httpx.Client(
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS, pool=None),
+            auth=signature(url),
             transport=transport,
             trust_env=urlsplit(url).hostname not in LOOPBACK,
         )

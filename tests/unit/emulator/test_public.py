@@ -17,7 +17,7 @@ from emulator import exceptions
 from emulator.exceptions import Problem, SourceFileError
 
 FOLDER = Path(emulator.__file__).parent
-ALLOWED = {"sqlalchemy", "httpx", "orjson", "emulator"}
+ALLOWED = {"botocore", "sqlalchemy", "httpx", "orjson", "emulator"}
 
 
 def test_the_surface() -> None:
