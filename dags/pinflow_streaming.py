@@ -6,6 +6,7 @@ give the DAG a timetable as long as its window, for example `CronDataIntervalTim
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -95,6 +96,8 @@ with DAG(
             "live_trigger": streaming.live_trigger,
             "initial_position": "{{ params.initial_position }}",
             "tables": ",".join(TABLES),
+            "source_options": "{% if params.source == 'kinesis' %}"
+            f"{json.dumps(dict(streaming.source_options))}{{% else %}}{{}}{{% endif %}}",
             "kafka_bootstrap": "{{ conn.kafka_default.extra_dejson['bootstrap.servers'] "
             "if params.source == 'kafka' else '' }}",
         },

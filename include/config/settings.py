@@ -90,7 +90,8 @@ class Streaming:
     """The streaming job: its name in the workspace, what it reads, and how it is watched.
 
     ``source`` is ``kinesis``, or ``kafka`` for a workspace that reads the topics straight; the triggers are Spark's
-    processing times; ``stall_seconds`` without a heartbeat make the supervisor start the job again.
+    processing times; ``stall_seconds`` without a heartbeat make the supervisor start the job again;
+    ``source_options`` are further options of Databricks' source, such as ``serviceCredential``.
     """
 
     job_id: str
@@ -102,6 +103,7 @@ class Streaming:
     window_minutes: int
     stall_seconds: int
     maximum_restarts: int
+    source_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

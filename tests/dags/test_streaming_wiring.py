@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,6 +115,21 @@ class TestWiring:
             rendered(supervise, {"params": {**params, "until_idle_seconds": 6}, "conn": Connections()}).idle_seconds
             == 6
         )
+
+    @pytest.mark.parametrize(
+        ("source", "options"), [("kinesis", '{"serviceCredential": "pinflow-streams"}'), ("kafka", "{}")]
+    )
+    def test_on_aws_kinesis_is_read_with_the_service_credential(
+        self, source: str, options: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PINFLOW_SETTINGS", "aws")
+        made = runpy.run_path(str(Path(include.__file__).parents[1] / "dags/pinflow_streaming.py"))["supervise"]
+        assert made.cluster["data_security_mode"] == "USER_ISOLATION"
+        params = {"window_minutes": 60, "until_idle_seconds": None, "at_end": "leave", "trigger": "1 second",
+                  "initial_position": "latest", "source": source}  # fmt: skip
+        connections = SimpleNamespace(kafka_default=SimpleNamespace(extra_dejson={"bootstrap.servers": "b:9098"}))
+        copy = rendered(made, {"params": params, "conn": connections})
+        assert copy.parameters["source_options"] == options
 
 
 class TestForm:

@@ -25,7 +25,9 @@ parameters = Parameters.from_texts({name: dbutils.widgets.get(name) for name in 
 
 # COMMAND ----------
 
-summary = job.run(spark, dbutils.fs, parameters)
+summary = job.run(
+    spark, dbutils.fs, parameters, lambda name: dbutils.credentials.getServiceCredentialsProvider(name)
+)
 
 # COMMAND ----------
 

@@ -19,6 +19,7 @@ from include.spark.stream.compaction import Compaction
 from include.spark.stream.heartbeat import Heartbeat
 from include.spark.stream.identity import Files, Identity
 from include.spark.stream.parameters import Parameters
+from include.spark.stream.source import Credentials
 
 QUERIES = ("posts", "live")
 SETTINGS = {
@@ -37,16 +38,19 @@ SLOW_PYTHON = "Python worker failed to connect back"
 not begun, and the machine was busy."""
 
 
-def run(spark: SparkSession, files: Files, parameters: Parameters) -> dict[str, Any]:
+def run(
+    spark: SparkSession, files: Files, parameters: Parameters, credentials: Credentials | None = None
+) -> dict[str, Any]:
     """Run both queries: until one fails or the run is cancelled, or with ``availableNow`` until all is read.
 
     :param files: ``dbutils.fs``.
+    :param credentials: what gives the botocore session of a service credential, where ``source_options`` name one.
     :returns: what was done, ready for JSON.
     :raises CheckpointRefusedError: a checkpoint belongs to something else; nothing was started.
     """
     schemas.create(spark, parameters.catalog, parameters.tables)
     tune(spark)
-    ids = {query: claim(spark, files, parameters, query) for query in QUERIES}
+    ids = {query: claim(spark, files, parameters, query, credentials) for query in QUERIES}
     heartbeat = Heartbeat(spark, parameters.catalog, ids["posts"], job_id=parameters.job_id, run_key=parameters.run_key)
     begun = time.monotonic()
     heartbeat.start()
@@ -77,7 +81,9 @@ def tune(spark: SparkSession) -> None:
             print(f"{name} stays as it is: {str(error).splitlines()[0]}")
 
 
-def claim(spark: SparkSession, files: Files, parameters: Parameters, query: str) -> str:
+def claim(
+    spark: SparkSession, files: Files, parameters: Parameters, query: str, credentials: Credentials | None = None
+) -> str:
     """Check that the checkpoint of ``posts`` or ``live`` is this job's; see :func:`identity.claim`."""
     if query == "live":
         table = parameters.name("stream.arrivals")
@@ -86,7 +92,7 @@ def claim(spark: SparkSession, files: Files, parameters: Parameters, query: str)
     else:
         targets = [schemas.STREAM[table] for table in TARGETS if table in parameters.tables]
         columns = identity.schema_hash([*targets, schemas.ARRIVALS, schemas.QUARANTINE])
-        mine = Identity(query, source.incarnations(parameters), columns)
+        mine = Identity(query, source.incarnations(parameters, credentials), columns)
     return identity.claim(files, parameters.checkpoint(query), mine)
 
 

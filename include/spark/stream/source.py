@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from include.spark.stream.parameters import Parameters
 
 COLUMNS = ("stream", "table_name", "raw", "shard_id", "sequence_number", "arrived_at")
 """The columns that each source gives."""
+
+Credentials = Callable[[str], Any]
 
 BATCH_BYTES = "16mb"
 BATCH_RECORDS = "20000"
@@ -91,18 +93,20 @@ def _options(parameters: Parameters) -> dict[str, str]:
     return {"streamName": streams, **bounds, **region}
 
 
-def incarnations(parameters: Parameters) -> dict[str, str]:
+def incarnations(parameters: Parameters, credentials: Credentials | None = None) -> dict[str, str]:
     """What is read, each with what tells a stream from one of the same name that was made later.
 
     Kinesis: the stream's creation time. Kafka has an id a topic, which no client on Databricks gives: there it is the
     name, and Spark's own source fails when offsets go backwards.
 
+    :param credentials: gives the botocore session of a Unity Catalog service credential, by its name. Source:
+        https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/use-service-credentials.
     :raises StreamNotFoundError: there is no such stream.
     """
     streams = [parameters.stream(table) for table in parameters.tables]
     if parameters.source == "kafka":
         return dict.fromkeys(streams, "topic")
-    client = _kinesis(parameters)
+    client = _kinesis(parameters, credentials)
     return {stream: _created(client, stream) for stream in streams}
 
 
@@ -110,7 +114,7 @@ class StreamNotFoundError(RuntimeError):
     """A stream that is to be read does not exist."""
 
 
-def _kinesis(parameters: Parameters) -> Any:
+def _kinesis(parameters: Parameters, credentials: Credentials | None) -> Any:
     import boto3
 
     given = parameters.source_options
@@ -122,7 +126,10 @@ def _kinesis(parameters: Parameters) -> Any:
         "aws_session_token": "awsSessionToken",
     }
     settings = {name: given[option] for name, option in names.items() if option in given}
-    return boto3.client("kinesis", **{"region_name": parameters.region or None, **settings})
+    session = boto3.Session()
+    if credentials and "serviceCredential" in given:
+        session = boto3.Session(botocore_session=credentials(given["serviceCredential"]))
+    return session.client("kinesis", **{"region_name": parameters.region or None, **settings})
 
 
 def _created(client: Any, stream: str) -> str:

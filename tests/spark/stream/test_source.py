@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
 import pytest
 from pyspark.sql import functions as F
 
@@ -94,6 +95,28 @@ class TestIncarnations:
     def test_one_that_is_not_there_is_named(self, kinesis: Server) -> None:
         with pytest.raises(source.StreamNotFoundError, match="no stream streaming-nowhere-pin"):
             source.incarnations(self.parameters(kinesis, "nowhere"))
+
+    def test_a_service_credential_is_asked_for_by_its_name(self, kinesis: Server) -> None:
+        """Without keys of its own the client is the session's that the workspace gives for it."""
+        name = "streaming-trusted-pin"
+        kinesis.client.create_stream(StreamName=name, ShardCount=1)
+        kinesis.client.get_waiter("stream_exists").wait(StreamName=name)
+        asked = []
+
+        def provider(credential: str) -> Any:
+            session = botocore.session.Session()
+            session.set_credentials("of-the-credential", "secret")
+            session.register("before-send.kinesis", lambda request, **_: sent.append(request.headers["Authorization"]))
+            asked.append(credential)
+            return session
+
+        sent: list[Any] = []
+        options = f'{{"endpoint": "{kinesis.url}", "serviceCredential": "pinflow-streams"}}'
+        texts = {"prefix": "trusted", "tables": "pin", "source_options": options, "region": KEYS["region_name"]}
+        found = source.incarnations(Parameters.from_texts({**GIVEN, **texts}), provider)
+        assert (list(found), asked) == ([name], ["pinflow-streams"])
+        assert sent
+        assert all(b"Credential=of-the-credential/" in header for header in sent)
 
     def test_topics_have_their_names(self) -> None:
         texts = {**GIVEN, "source": "kafka", "kafka_bootstrap": "b:1", "tables": "pin"}
