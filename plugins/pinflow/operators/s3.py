@@ -20,6 +20,7 @@ class S3DeleteVersionedBucketOperator(AwsBaseOperator[VersionedBucketHook]):
     The amazon provider's operator leaves older versions, and then the bucket.
 
     :param bucket_name: the bucket. (templated)
+    :param keep_bucket: only empty it, when the bucket itself belongs to somebody else.
     :raises Rejected: some objects are held back, for instance by a lock.
     """
 
@@ -27,15 +28,22 @@ class S3DeleteVersionedBucketOperator(AwsBaseOperator[VersionedBucketHook]):
     ui_color = "#d8f0e2"
     template_fields: Sequence[str] = aws_template_fields("bucket_name")
 
-    def __init__(self, *, bucket_name: str, **kwargs: Any) -> None:
+    def __init__(self, *, bucket_name: str, keep_bucket: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bucket_name = bucket_name
+        self.keep_bucket = keep_bucket
 
     def execute(self, context: Context) -> bool:
         """Delete.
 
         :returns: whether there was one.
         """
-        existed = self.hook.delete(self.bucket_name)
-        self.log.info("Bucket %s %s", self.bucket_name, "deleted" if existed else "did not exist")
+        existed = self.hook.exists(self.bucket_name)
+        if self.keep_bucket:
+            self.log.info(
+                "Deleted %d objects and versions from %s", self.hook.empty(self.bucket_name), self.bucket_name
+            )
+        else:
+            self.hook.delete(self.bucket_name)
+            self.log.info("Bucket %s %s", self.bucket_name, "deleted" if existed else "did not exist")
         return existed
