@@ -1,8 +1,8 @@
 """Delete the platform, after a person has said yes: all that `pinflow_provision` made, with its data.
 
 It ends by listing what is left, and is red if any of it is billed. Stacks and a gateway that exist by the settings
-are kept, but no posts. A second run finds nothing to do; `pinflow_provision` makes everything again. The source database with
-its ledger stays.
+are kept, but no posts. A second run finds nothing to do; `pinflow_provision` makes everything again. The source
+database with its ledger stays. Pause `pinflow_batch`, which is scheduled.
 
 Approve in the user interface (Required Actions), or when it is triggered, by the parameter `approved`.
 """
