@@ -450,8 +450,9 @@ class MskConnectDeleteConnectorOperator(MskConnectBaseOperator):
 class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     """Make a connector anew from its own definition, as MSK Connect has no restart.
 
-    The definition is put into the task state store before the connector is deleted, so a crash in between loses
-    nothing. Committed offsets stay in the consumer group: no record is read twice or skipped.
+    The definition, with the connector's ARN, is put into the task state store before the connector is deleted, so a
+    crash in between loses nothing, and a retry knows whether what it finds is the old one or the new one. Committed
+    offsets stay in the consumer group: no record is read twice or skipped.
 
     :param connector_name: the connector's name. (templated)
     :raises NotFound: there is no such connector and no stored definition.
@@ -460,6 +461,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     """
 
     STORED = "connector_definition"
+    OLD = "connector_arn"
     operator_extra_links = (MskConnectConnectorLink(),)
     template_fields: Sequence[str] = aws_template_fields("connector_name")
 
@@ -480,10 +482,11 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
                 "MSK Connect does not list it, and this task has not deleted it.",
                 "Run ./pinflow trigger pinflow_provision.",
             )
-        if stored is None and described is not None:
-            stored = definition(described)
-            self._store(context, stored)
-            self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
+        if described is not None and (stored is None or described["connectorArn"] == self._old(context)):
+            stored = stored or definition(described)
+            self._store(context, stored, described["connectorArn"])
+            if described["connectorState"] != "DELETING":
+                self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
             self._await(DELETED, described["connectorArn"], deleted=True, stored=stored)
         return self._create(context, stored or {})
 
@@ -523,6 +526,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         described = self.hook.connector(self.connector_name) or {}
         if (store := context.get("task_state_store")) is not None:
             store.delete(self.STORED)
+            store.delete(self.OLD)
         return {"connector_arn": described.get("connectorArn"), "state": described.get("connectorState")}
 
     def _stored(self, context: Context) -> dict[str, Any] | None:
@@ -530,8 +534,14 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         found = store.get(self.STORED) if store is not None else None
         return found if isinstance(found, dict) else None
 
-    def _store(self, context: Context, stored: dict[str, Any]) -> None:
+    def _old(self, context: Context) -> str | None:
+        store = context.get("task_state_store")
+        found = store.get(self.OLD) if store is not None else None
+        return str(found) if found else None
+
+    def _store(self, context: Context, stored: dict[str, Any], arn: str) -> None:
         if (store := context.get("task_state_store")) is not None:
+            store.set(self.OLD, arn)
             store.set(self.STORED, stored)
 
 
