@@ -17,10 +17,11 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.aws.connectors import render
 from include.config.settings import load
-from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound
+from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, Unavailable
 from pinflow.hooks.kafka import KafkaOffsetsHook, KafkaRecordsHook
 from pinflow.hooks.kafka_rest import KafkaRestHook, Outcome, Record
 from pinflow.hooks.msk_connect import MskConnectHook
+from pinflow.operators.kafka import KafkaDeleteConsumerGroupOperator
 from pinflow.operators.kafka_rest import (
     KafkaRestCreateTopicOperator,
     KafkaRestDeleteTopicOperator,
@@ -144,6 +145,27 @@ class TestOffsets:
 
     def test_a_group_that_never_was(self) -> None:
         assert KafkaOffsetsHook().committed("connect-nothing") == {}
+
+    def test_a_group_goes_with_its_offsets_once_nobody_is_in_it(self, platform: Platform) -> None:
+        from confluent_kafka import Consumer, TopicPartition
+
+        group = "operators-gone"
+        topic("operators.gone", partitions=1)
+        where = f"127.0.0.1:{platform.port('kafka')}"
+        consumer = Consumer({"bootstrap.servers": where, "group.id": group, "enable.auto.commit": False})
+        consumer.subscribe(["operators.gone"])
+        deadline = time.monotonic() + 30
+        while not consumer.assignment() and time.monotonic() < deadline:
+            consumer.poll(0.2)
+        consumer.commit(offsets=[TopicPartition("operators.gone", 0, 0)], asynchronous=False)
+        operator = KafkaDeleteConsumerGroupOperator(task_id="t", group=group)
+        with pytest.raises(Unavailable, match="has members still"):
+            run(operator)
+        assert KafkaOffsetsHook().committed(group) == {("operators.gone", 0): 0}
+        consumer.close()
+        assert run(operator) is True
+        assert KafkaOffsetsHook().committed(group) == {}
+        assert run(operator) is False
 
     def test_no_dead_letter_topic_means_none(self) -> None:
         assert KafkaRecordsHook().dead_letters("operators.no-such-topic", 0, 2**45) == []
