@@ -7,6 +7,7 @@ from airflow.plugins_manager import AirflowPlugin
 from pinflow.links.api_gateway import ApiGatewayApiLink, ApiGatewayStageLink
 from pinflow.links.cloudformation import CloudFormationStackLink
 from pinflow.links.kinesis import KinesisStreamLink
+from pinflow.links.msk import MskClusterLink
 from pinflow.links.msk_connect import MskConnectConnectorLink
 from pinflow.timetables import CronDataIntervalFromTimetable
 
@@ -20,6 +21,7 @@ class PinflowPlugin(AirflowPlugin):
         ApiGatewayStageLink(),
         CloudFormationStackLink(),
         KinesisStreamLink(),
+        MskClusterLink(),
         MskConnectConnectorLink(),
     ]
     timetables = [CronDataIntervalFromTimetable]  # noqa: RUF012  Airflow's own form

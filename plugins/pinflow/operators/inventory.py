@@ -71,8 +71,8 @@ class PlatformInventoryOperator(AwsBaseOperator[TaggedResourcesHook]):
         api_name: str,
         buckets: Sequence[str] = (),
         kept_stacks: Sequence[str] = (),
-        attempts: int = 10,
-        delay: float = 30,
+        attempts: int = 30,
+        delay: float = 10,
         kafka_rest_conn_id: str = KafkaRestHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
