@@ -85,7 +85,16 @@ TARGETS = {
     ),
 }  # fmt: skip
 
-KNOWN: dict[tuple[str, str], str] = {}
+_TEXT = "only how much of an answer an error shows"
+KNOWN: dict[tuple[str, str], str] = {
+    (
+        "_never_left",
+        "operand 0: isinstance(error, RequestsConnectionError) and isinstance(reason, NewConnectionError)",
+    ): "equivalent: only a ConnectionError of requests carries a NewConnectionError",
+    ("_error", "operand 1: answer.text[:500] or answer.reason"): _TEXT,
+    ("_error", "constant: 500"): _TEXT,
+    ("_decoded", "constant: 100"): _TEXT,
+}
 """Survivors that may: (function, change) and why no test can or need notice."""
 
 WARM = (
