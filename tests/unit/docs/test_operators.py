@@ -24,8 +24,12 @@ from airflow.triggers.base import BaseTrigger
 import pinflow
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "operators.md").read_text(encoding="utf-8")
-PARTS = {title.strip(): text for title, _, text in (part.partition("\n") for part in DOCUMENT.split("\n## ")[1:])}
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PARTS = {
+    title.strip(): text
+    for title, _, text in (part.partition("\n") for part in DOCUMENT.split("\n## ")[1:])
+    if FENCE.search(text)
+}
 BASES = ("BaseOperator", "WaitingOperator", "WaitingSensor")
 """How the names of classes end that are only there to be inherited from."""
 
