@@ -7,16 +7,19 @@ made of (names, sizes) is in ``sandbox.yaml`` or ``aws.yaml`` beside this file.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 FOLDER = Path(__file__).parent
 VARIABLE = "PINFLOW_SETTINGS"
 TABLES = ("pin", "geo", "user")
+REFERENCE = re.compile(r"\$\{([A-Za-z][A-Za-z0-9-]*)\.[A-Za-z0-9]+\}")
+"""A reference to an output of a stack."""
 
 
 class SettingsError(ValueError):
@@ -31,10 +34,33 @@ class ForeignRecords(StrEnum):
 
 
 @dataclass(frozen=True)
+class Stack:
+    """A CloudFormation stack ``<prefix>-<name>``, made from ``include/aws/cloudformation/<name>.yaml``.
+
+    ``parameters`` may hold ``${network.VpcId}``, the output VpcId of the stack ``<prefix>-network``, which comes before
+    it in the list. One that ``exists`` belongs to somebody else: it is only read, and never deleted.
+    """
+
+    name: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    exists: bool = False
+
+
+@dataclass(frozen=True)
 class Gateway:
-    """The API in front of both paths."""
+    """The API in front of both paths.
+
+    One that ``exists`` is only called. ``variables`` are the stage variables that the document names, ``access_log`` is
+    the ARN of a log group; both may refer to outputs of stacks. The limits are of requests a second and at once.
+    """
 
     stage: str
+    exists: bool = True
+    api_name: str = "pinflow"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: int = 10_000
+    burst_limit: int = 5_000
+    access_log: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +165,7 @@ class Settings:
     streaming: Streaming
     workspace: Workspace
     batch: Batch
+    stacks: tuple[Stack, ...] = ()
 
     def topic(self, table: str) -> str:
         """The topic of ``pin``, ``geo`` or ``user``."""
@@ -153,6 +180,10 @@ class Settings:
     def dead_letter_topic(self) -> str:
         """Where Kafka Connect puts records that are not JSON objects."""
         return f"{self.prefix}.dead-letter"
+
+    def stack(self, name: str) -> Stack | None:
+        """The stack of this name, as far as there is one."""
+        return next((entry for entry in self.stacks if entry.name == name), None)
 
     def stream(self, table: str) -> str:
         """The Kinesis stream of ``pin``, ``geo`` or ``user``."""
@@ -184,19 +215,44 @@ def _load(source: str) -> Settings:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}. Mend the line it names.") from error
     settings: Settings = _build(Settings, document, str(path), "")
+    _check_references(settings, str(path))
     return settings
 
 
+def _check_references(settings: Settings, path: str) -> None:
+    """Each ``${stack.Output}`` must lead to a stack of the list, and that of a stack to one before it."""
+    known: list[str] = []
+    for entry in settings.stacks:
+        if entry.name in known:
+            raise SettingsError(f"{path}: the stack {entry.name} is there twice. Leave one out.")
+        _check_known(entry.parameters, known, f"{path}: stacks, {entry.name}")
+        known.append(entry.name)
+    gateway = settings.gateway
+    _check_known({**gateway.variables, "access_log": gateway.access_log}, known, f"{path}: gateway")
+
+
+def _check_known(values: Mapping[str, str], known: list[str], at: str) -> None:
+    for key, text in values.items():
+        for name in REFERENCE.findall(text):
+            if name not in known:
+                told = ", ".join(known) or "none"
+                raise SettingsError(f"{at}: {key} refers to the stack {name}. Known there: {told}. Put it before.")
+
+
 def _build(kind: Any, value: Any, path: str, at: str) -> Any:
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise SettingsError(f"{path}: {at.rstrip('.')} must be a list, not {value!r}.")
+        return tuple(_build(get_args(kind)[0], item, path, f"{at}{number}.") for number, item in enumerate(value))
     if not is_dataclass(kind):
         return _scalar(kind, value, path, at)
     if not isinstance(value, dict):
         raise SettingsError(f"{path}: {at.rstrip('.') or 'the document'} must be a mapping, not {value!r}.")
     hints = get_type_hints(kind)
     names = {entry.name for entry in fields(kind)}
+    optional = {entry.name for entry in fields(kind) if (entry.default, entry.default_factory) != (MISSING, MISSING)}
     if unknown := sorted(set(value) - names, key=str):
         raise SettingsError(f"{path}: unknown key {at}{unknown[0]}. Known here: {', '.join(sorted(names))}.")
-    optional = {"topic_configs", "overrides", "cluster"}
     if missing := sorted(names - set(value) - optional):
         raise SettingsError(f"{path}: the key {at}{missing[0]} is missing. Add it; sandbox.yaml shows the form.")
     made: Any = kind

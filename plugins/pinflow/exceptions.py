@@ -6,6 +6,7 @@
     ├── Rejected                understood and refused; the same call gets the same answer
     │   ├── NotFound            the named thing does not exist
     │   ├── CheckpointRefused   a streaming job's checkpoint belongs to something else
+    │   ├── NotApproved         a person said no, or said nothing in time
     │   └── CannotReconcile     what exists differs from what was asked for and cannot be changed in place
     ├── OutcomeUnknown          the call went out and no usable answer came back: it may have been done
     ├── RecordsNotAccepted      a produce call or an emulator run left rejected or unknown records
@@ -13,6 +14,8 @@
     ├── PluginFailed            MSK Connect could not make the custom plugin
     ├── WaitTimedOut            a service did not reach the state in time
     │   └── LandingLate         the connector has not committed what was in the topics
+    ├── StackFailed             CloudFormation rolled a stack back, or left it failed
+    ├── ResourcesLeft           something that is billed is there after a teardown
     ├── StatementFailed         a SQL statement ended other than SUCCEEDED, or its result was cut
     ├── NotebookFailed          a notebook run ended other than SUCCESS
     ├── StreamingJobFailed      a streaming job ended or stalled more often than it may
@@ -74,6 +77,10 @@ class CannotReconcile(Rejected):
     """What exists differs from what was asked for, and the service cannot change it in place."""
 
 
+class NotApproved(Rejected):
+    """A person said no, or said nothing in time."""
+
+
 class CheckpointRefused(Rejected):
     """A streaming job's checkpoint belongs to another stream, schema or query; ``data`` holds ``run_id``."""
 
@@ -115,6 +122,14 @@ class WaitTimedOut(PinflowError):
 
 class LandingLate(WaitTimedOut):
     """The connector has not committed all that was in the topics; ``data`` holds ``lag`` and ``connector_state``."""
+
+
+class StackFailed(PinflowError):
+    """CloudFormation rolled a stack back, or left it failed; ``data`` holds ``status`` and ``events``."""
+
+
+class ResourcesLeft(PinflowError):
+    """Something that is billed is there after a teardown; ``data["left"]`` maps each kind to its names."""
 
 
 class StatementFailed(PinflowError):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-FINAL = ("Rejected", "QualityFailed", "ReconciliationFailed", "StreamingJobFailed")
+FINAL = ("Rejected", "QualityFailed", "ReconciliationFailed", "StreamingJobFailed", "StackFailed", "ResourcesLeft")
 FAIL_FAST = ExceptionRetryPolicy(
     rules=[
         RetryRule(

@@ -17,7 +17,7 @@ from tests.dags.conftest import ROOT
 from tests.dags.policy import LONGEST_PARSE, findings
 
 FILES = sorted((ROOT / "dags").glob("*.py"))
-EXPECTED = {"pinflow_provision", "pinflow_emulate", "pinflow_batch", "pinflow_streaming"}
+EXPECTED = {"pinflow_provision", "pinflow_emulate", "pinflow_batch", "pinflow_streaming", "pinflow_teardown"}
 
 
 def parse_times(bag: Any) -> dict[str, float]:

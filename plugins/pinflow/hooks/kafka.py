@@ -68,6 +68,30 @@ class KafkaOffsetsHook(KafkaAdminClientHook):
         found = _answer(futures[group], f"the offsets of the group {group}")
         return {(entry.topic, entry.partition): entry.offset for entry in found.topic_partitions if entry.offset >= 0}
 
+    def delete_group(self, group: str) -> bool:
+        """Delete a consumer group with its committed offsets.
+
+        :returns: whether there was one.
+        :raises Unavailable: it has members still, or the cluster does not answer.
+        """
+        from confluent_kafka import KafkaError, KafkaException
+
+        future = self.get_conn.delete_consumer_groups([group], request_timeout=TIMEOUT)[group]
+        try:
+            future.result(TIMEOUT)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:
+                return False
+            why = "it has members still" if code == KafkaError.NON_EMPTY_GROUP else str(error)
+            raise Unavailable(
+                f"Kafka did not delete the consumer group {group}.",
+                f"{why}.",
+                "Delete its connector or stop its consumers, then clear the task.",
+                group=group,
+            ) from error
+        return True
+
     def _get_client(self, config: dict[str, Any]) -> Any:
         """The client, without what the connection says for consumers."""
         return super()._get_client({name: value for name, value in config.items() if name != "group.id"})

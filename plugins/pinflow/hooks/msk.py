@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from pinflow.exceptions import NotFound
 
+WAITERS = Path(__file__).parents[1] / "waiters" / "msk.json"
 WAYS = (
     ("BootstrapBrokerStringSaslIam", "IAM", "TLS"),
     ("BootstrapBrokerStringTls", "NONE", "TLS"),
@@ -45,6 +48,15 @@ class MskHook(AwsBaseHook):
         kwargs["client_type"] = "kafka"
         super().__init__(*args, **kwargs)
 
+    @property
+    def waiter_path(self) -> PathLike[str]:
+        """Our own waiters: the service has none."""
+        return WAITERS
+
+    def described(self, name: str) -> dict[str, Any] | None:
+        """The cluster of this name as ``ListClustersV2`` tells it, one that can be used first; ``None`` without any."""
+        return next(iter(sorted(self._named(name), key=lambda entry: entry["State"] in UNUSABLE)), None)
+
     def cluster(self, name: str) -> Cluster:
         """Find a cluster by its name.
 
@@ -65,12 +77,15 @@ class MskHook(AwsBaseHook):
             cluster=name,
         )
 
-    def _described(self, name: str) -> dict[str, Any]:
+    def _named(self, name: str) -> list[dict[str, Any]]:
         pages = self.conn.get_paginator("list_clusters_v2").paginate(ClusterNameFilter=name)
-        found = [entry for page in pages for entry in page["ClusterInfoList"] if entry["ClusterName"] == name]
+        return [dict(entry) for page in pages for entry in page["ClusterInfoList"] if entry["ClusterName"] == name]
+
+    def _described(self, name: str) -> dict[str, Any]:
+        found = self._named(name)
         for entry in found:
             if entry["State"] not in UNUSABLE:
-                return dict(entry)
+                return entry
         states = ", ".join(entry["State"] for entry in found) or "not there"
         raise NotFound(
             f"There is no active MSK cluster {name}.",

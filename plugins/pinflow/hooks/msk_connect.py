@@ -90,6 +90,16 @@ class MskConnectHook(AwsBaseHook):
         found = (entry for page in pages for entry in page["connectors"] if entry["connectorName"] == name)
         return next((entry["connectorArn"] for entry in found), None)
 
+    def connectors(self, prefix: str) -> list[str]:
+        """The names of all connectors that begin so."""
+        pages = self.conn.get_paginator("list_connectors").paginate(connectorNamePrefix=prefix)
+        return [entry["connectorName"] for page in pages for entry in page["connectors"]]
+
+    def plugins(self, prefix: str) -> list[str]:
+        """The names of all custom plugins that begin so."""
+        pages = self.conn.get_paginator("list_custom_plugins").paginate(namePrefix=prefix)
+        return [entry["name"] for page in pages for entry in page["customPlugins"]]
+
     def connector(self, name: str) -> dict[str, Any] | None:
         """``DescribeConnector`` of the connector of this name, or ``None``."""
         arn = self.connector_arn(name)

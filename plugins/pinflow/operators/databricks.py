@@ -315,6 +315,51 @@ class DatabricksQualityOperator(BaseOperator):
         return broken
 
 
+class DatabricksDropSchemasOperator(BaseOperator):
+    """Drop schemas with all their tables; nothing happens to those that are not there.
+
+    :param schemas: their names without the catalog. (templated)
+    :param catalog: the catalog. (templated)
+    :param warehouse_id: the SQL warehouse. (templated)
+    :param databricks_conn_id: the connection. (templated)
+    :raises StatementFailed: the workspace refuses.
+    """
+
+    ui_color = "#f5cfc2"
+    template_fields: Sequence[str] = ("schemas", "catalog", "warehouse_id", "databricks_conn_id")
+
+    def __init__(
+        self,
+        *,
+        schemas: Sequence[str],
+        catalog: str,
+        warehouse_id: str,
+        databricks_conn_id: str = CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.schemas = schemas
+        self.catalog = catalog
+        self.warehouse_id = warehouse_id
+        self.databricks_conn_id = databricks_conn_id
+
+    @cached_property
+    def hook(self) -> DatabricksWorkspaceHook:
+        """The client, made on first use."""
+        return DatabricksWorkspaceHook(self.databricks_conn_id)
+
+    def execute(self, context: Context) -> list[str]:
+        """Drop.
+
+        :returns: the names.
+        """
+        names = [f"{self.catalog}.{name}" for name in self.schemas]
+        for name in names:
+            self.hook.statement(f"DROP SCHEMA IF EXISTS {name} CASCADE", warehouse_id=self.warehouse_id)
+            self.log.info("There is no schema %s any more", name)
+        return names
+
+
 def bundle_files(folder: Path) -> Iterator[BundleFile]:
     """What of a folder goes into the workspace, paths starting with the folder's own name."""
     for path in sorted(folder.rglob("*")):

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk.configuration import conf
 
-from pinflow.exceptions import NotFound, RecordsNotAccepted, Rejected, Unavailable, WaitTimedOut, shortened
+from pinflow.exceptions import NotFound, RecordsNotAccepted, Rejected, Unavailable, shortened
 from pinflow.hooks.kinesis import (
     KinesisStreamsHook,
     Outcome,
@@ -23,6 +22,7 @@ from pinflow.hooks.kinesis import (
     next_shard_count,
 )
 from pinflow.links.kinesis import KinesisStreamLink
+from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.kinesis import KinesisStreamTrigger
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 ACTIVE = "stream_active"
 AVAILABLE = "stream_available"
 DELETED = "stream_deleted"
-DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 CREATE = "create"
 _IN_USE = "ResourceInUseException"
 _BUSY = ("LimitExceededException", "ThrottlingException", _IN_USE)
@@ -40,43 +39,20 @@ _AGAIN = " (was in use)"
 Step = tuple[str, Callable[[], None]]
 
 
-class KinesisBaseOperator(AwsBaseOperator[KinesisStreamsHook]):
-    """What all operators of streams share: the wait trio, how they wait, and errors of the service.
-
-    ``_wait`` returns when the waiter is satisfied, defers, or raises ``WaitTimedOut``.
+class KinesisBaseOperator(AwsWaitingOperator[KinesisStreamsHook]):
+    """What all operators of streams share: the wait trio, and errors of the service.
 
     :param stream_name: the stream's name, which is its identity. (templated)
-    :param wait_for_completion: wait until the service is done.
-    :param waiter_delay: seconds between two looks.
-    :param waiter_max_attempts: how many looks.
-    :param deferrable: wait in the triggerer; implies waiting.
     """
 
+    service = "Kinesis"
     aws_hook_class = KinesisStreamsHook
     ui_color = "#cfd8f0"
     template_fields: Sequence[str] = aws_template_fields("stream_name")
 
-    def __init__(
-        self,
-        *,
-        stream_name: str,
-        wait_for_completion: bool = True,
-        waiter_delay: int = 5,
-        waiter_max_attempts: int = 120,
-        deferrable: bool = DEFERRABLE,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, stream_name: str, waiter_delay: int = 5, **kwargs: Any) -> None:
+        super().__init__(waiter_delay=waiter_delay, **kwargs)
         self.stream_name = stream_name
-        self.wait_for_completion = wait_for_completion
-        self.waiter_delay = waiter_delay
-        self.waiter_max_attempts = waiter_max_attempts
-        self.deferrable = deferrable
-
-    @property
-    def waits(self) -> bool:
-        """Whether it waits at all."""
-        return self.wait_for_completion or self.deferrable
 
     def _call(self, name: str, **arguments: Any) -> None:
         """Call an action on the stream."""
@@ -100,42 +76,8 @@ class KinesisBaseOperator(AwsBaseOperator[KinesisStreamsHook]):
             message=message,
         )
 
-    def _wait(self, waiter: str, **resume: Any) -> None:
-        if self.deferrable:
-            self.log.info("Deferring until %s: %s", waiter, self.stream_name)
-            self.defer(trigger=self._trigger(waiter), method_name="execute_complete", kwargs=resume or None)
-        from botocore.exceptions import WaiterError
-
-        config = {"Delay": self.waiter_delay, "MaxAttempts": self.waiter_max_attempts}
-        self.log.info("Waiting until %s: %s", waiter, self.stream_name)
-        try:
-            self.hook.get_waiter(waiter).wait(StreamName=self.stream_name, WaiterConfig=config)
-        except WaiterError as error:
-            self._wait_ended(str(error))
-
-    def _trigger(self, waiter: str) -> KinesisStreamTrigger:
-        return KinesisStreamTrigger(
-            self.stream_name,
-            waiter_name=waiter,
-            waiter_delay=self.waiter_delay,
-            waiter_max_attempts=self.waiter_max_attempts,
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            botocore_config=self.botocore_config,
-        )
-
-    def _look_at(self, event: Mapping[str, Any] | None) -> None:
-        if event is not None and event.get("status") != "success":
-            self._wait_ended(str(event.get("message", event)))
-
-    def _wait_ended(self, reason: str) -> None:
-        raise WaitTimedOut(
-            f"{self.task_id} waited in vain for the stream {self.stream_name}.",
-            f"{reason}.",
-            "Look at Kinesis, then clear the task: it goes on where it is.",
-            reason=reason,
-        )
+    def _await(self, waiter: str, **resume: Any) -> None:
+        self._wait(KinesisStreamTrigger(self.stream_name, waiter_name=waiter, **self.trigger_arguments), **resume)
 
 
 class KinesisUpdateStreamOperator(KinesisBaseOperator):
@@ -212,7 +154,7 @@ class KinesisUpdateStreamOperator(KinesisBaseOperator):
             if found is not None and found["StreamStatus"] != "ACTIVE":
                 if not self.waits:
                     return self._finished(context, found, done)
-                self._wait(DELETED if found["StreamStatus"] == "DELETING" else ACTIVE, done=done)
+                self._await(DELETED if found["StreamStatus"] == "DELETING" else ACTIVE, done=done)
                 continue
             step = self._step(found)
             if step is None:
@@ -368,7 +310,7 @@ class KinesisDeleteStreamOperator(KinesisBaseOperator):
             if found is None:
                 return deleted
             if found["StreamStatus"] in ("CREATING", "UPDATING") and self.waits:
-                self._wait(ACTIVE, deleted=deleted)
+                self._await(ACTIVE, deleted=deleted)
                 continue
             if found["StreamStatus"] != "DELETING":
                 force = {"EnforceConsumerDeletion": True} if self.enforce_consumer_deletion else {}
@@ -376,7 +318,7 @@ class KinesisDeleteStreamOperator(KinesisBaseOperator):
             deleted = True
             if not self.waits:
                 return deleted
-            self._wait(DELETED, deleted=deleted)
+            self._await(DELETED, deleted=deleted)
 
 
 class KinesisPutRecordsOperator(AwsBaseOperator[KinesisStreamsHook]):

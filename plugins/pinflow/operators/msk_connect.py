@@ -7,14 +7,13 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk.configuration import conf
 
 from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, PluginFailed, WaitTimedOut
 from pinflow.hooks.msk import Cluster, MskHook
 from pinflow.hooks.msk_connect import ConnectorSpec, MskConnectHook
 from pinflow.links.msk_connect import MskConnectConnectorLink
+from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.msk_connect import MskConnectConnectorTrigger, MskConnectCustomPluginTrigger
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ RUNNING = "connector_running"
 DELETED = "connector_deleted"
 PLUGIN_ACTIVE = "plugin_active"
 PLUGIN_DELETED = "plugin_deleted"
-DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 
 
 class OnFailed(StrEnum):
@@ -34,74 +32,17 @@ class OnFailed(StrEnum):
     RESTART = "restart"
 
 
-class MskConnectBaseOperator(AwsBaseOperator[MskConnectHook]):
-    """What all operators of this service share: the wait trio and how they wait.
+class MskConnectBaseOperator(AwsWaitingOperator[MskConnectHook]):
+    """What all operators of this service share: the wait trio."""
 
-    ``_wait`` returns when the waiter is satisfied, defers, or raises ``WaitTimedOut``.
-
-    :param wait_for_completion: wait until the service is done.
-    :param waiter_delay: seconds between two looks.
-    :param waiter_max_attempts: how many looks.
-    :param deferrable: wait in the triggerer; implies waiting.
-    """
-
+    service = "MSK Connect"
     aws_hook_class = MskConnectHook
     ui_color = "#f0d9b5"
     template_fields: Sequence[str] = aws_template_fields()
 
-    def __init__(
-        self,
-        *,
-        wait_for_completion: bool = True,
-        waiter_delay: int = 10,
-        waiter_max_attempts: int = 120,
-        deferrable: bool = DEFERRABLE,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.wait_for_completion = wait_for_completion
-        self.waiter_delay = waiter_delay
-        self.waiter_max_attempts = waiter_max_attempts
-        self.deferrable = deferrable
-
-    def _wait(self, waiter: str, arn: str, **resume: Any) -> None:
-        if self.deferrable:
-            self.log.info("Deferring until %s: %s", waiter, arn)
-            self.defer(trigger=self._trigger(waiter, arn), method_name="execute_complete", kwargs=resume or None)
-        from botocore.exceptions import WaiterError
-
-        argument = "connectorArn" if waiter in (RUNNING, DELETED) else "customPluginArn"
-        config = {"Delay": self.waiter_delay, "MaxAttempts": self.waiter_max_attempts}
-        self.log.info("Waiting until %s: %s", waiter, arn)
-        try:
-            self.hook.get_waiter(waiter).wait(**{argument: arn}, WaiterConfig=config)
-        except WaiterError as error:
-            self._wait_ended(str(error))
-
-    def _trigger(self, waiter: str, arn: str) -> MskConnectConnectorTrigger | MskConnectCustomPluginTrigger:
+    def _await(self, waiter: str, arn: str, **resume: Any) -> None:
         kind = MskConnectConnectorTrigger if waiter in (RUNNING, DELETED) else MskConnectCustomPluginTrigger
-        return kind(
-            arn,
-            waiter_name=waiter,
-            waiter_delay=self.waiter_delay,
-            waiter_max_attempts=self.waiter_max_attempts,
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            botocore_config=self.botocore_config,
-        )
-
-    def _look_at(self, event: Mapping[str, Any] | None) -> None:
-        if event is not None and event.get("status") != "success":
-            self._wait_ended(str(event.get("message", event)))
-
-    def _wait_ended(self, reason: str) -> None:
-        raise WaitTimedOut(
-            f"{self.task_id} waited in vain.",
-            f"{reason}.",
-            "Look at MSK Connect, then clear the task: it goes on where it is.",
-            reason=reason,
-        )
+        self._wait(kind(arn, waiter_name=waiter, **self.trigger_arguments), **resume)
 
 
 class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
@@ -156,9 +97,9 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
             if described is not None and (found := self._settled(described, done)):
                 return found
             waiter, arn = self._step(described, done)
-            if not self.wait_for_completion and not self.deferrable:
+            if not self.waits:
                 return {"custom_plugin_arn": arn, "revision": 1, "state": "CREATING"}
-            self._wait(waiter, arn, done=done)
+            self._await(waiter, arn, done=done)
 
     def _settled(self, described: Mapping[str, Any], done: Sequence[str]) -> dict[str, Any] | None:
         state = described["customPluginState"]
@@ -237,8 +178,8 @@ class MskConnectDeleteCustomPluginOperator(MskConnectBaseOperator):
             return False
         if described["customPluginState"] != "DELETING":
             self.hook.conn.delete_custom_plugin(customPluginArn=described["customPluginArn"])
-        if self.wait_for_completion or self.deferrable:
-            self._wait(PLUGIN_DELETED, described["customPluginArn"])
+        if self.waits:
+            self._await(PLUGIN_DELETED, described["customPluginArn"])
         return True
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> bool:
@@ -369,10 +310,10 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
                 assert described is not None  # noqa: S101  narrows the type: only a running connector needs no step
                 return self._finished(context, described["connectorArn"], described["connectorState"], done)
             waiter, arn = step
-            if not self.wait_for_completion and not self.deferrable:
+            if not self.waits:
                 return self._finished(context, arn, waiter, done)
             try:
-                self._wait(waiter, arn, done=done)
+                self._await(waiter, arn, done=done)
             except WaitTimedOut:
                 found = self.hook.connector(self.connector_name)
                 if found is None or not has_failed(found):
@@ -495,8 +436,8 @@ class MskConnectDeleteConnectorOperator(MskConnectBaseOperator):
             return False
         if described["connectorState"] != "DELETING":
             self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
-        if self.wait_for_completion or self.deferrable:
-            self._wait(DELETED, described["connectorArn"])
+        if self.waits:
+            self._await(DELETED, described["connectorArn"])
         return True
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> bool:
@@ -509,8 +450,9 @@ class MskConnectDeleteConnectorOperator(MskConnectBaseOperator):
 class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     """Make a connector anew from its own definition, as MSK Connect has no restart.
 
-    The definition is put into the task state store before the connector is deleted, so a crash in between loses
-    nothing. Committed offsets stay in the consumer group: no record is read twice or skipped.
+    The definition, with the connector's ARN, is put into the task state store before the connector is deleted, so a
+    crash in between loses nothing, and a retry knows whether what it finds is the old one or the new one. Committed
+    offsets stay in the consumer group: no record is read twice or skipped.
 
     :param connector_name: the connector's name. (templated)
     :raises NotFound: there is no such connector and no stored definition.
@@ -519,6 +461,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     """
 
     STORED = "connector_definition"
+    OLD = "connector_arn"
     operator_extra_links = (MskConnectConnectorLink(),)
     template_fields: Sequence[str] = aws_template_fields("connector_name")
 
@@ -539,11 +482,12 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
                 "MSK Connect does not list it, and this task has not deleted it.",
                 "Run ./pinflow trigger pinflow_provision.",
             )
-        if stored is None and described is not None:
-            stored = definition(described)
-            self._store(context, stored)
-            self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
-            self._wait(DELETED, described["connectorArn"], deleted=True, stored=stored)
+        if described is not None and (stored is None or described["connectorArn"] == self._old(context)):
+            stored = stored or definition(described)
+            self._store(context, stored, described["connectorArn"])
+            if described["connectorState"] != "DELETING":
+                self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
+            self._await(DELETED, described["connectorArn"], deleted=True, stored=stored)
         return self._create(context, stored or {})
 
     def execute_complete(
@@ -568,9 +512,9 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         arn = self.hook.connector_arn(self.connector_name)
         if arn is None:
             arn = self.hook.conn.create_connector(**stored)["connectorArn"]
-        if self.wait_for_completion or self.deferrable:
+        if self.waits:
             try:
-                self._wait(RUNNING, arn)
+                self._await(RUNNING, arn)
             except WaitTimedOut:
                 described = self.hook.connector(self.connector_name)
                 if described is not None and has_failed(described):
@@ -582,6 +526,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         described = self.hook.connector(self.connector_name) or {}
         if (store := context.get("task_state_store")) is not None:
             store.delete(self.STORED)
+            store.delete(self.OLD)
         return {"connector_arn": described.get("connectorArn"), "state": described.get("connectorState")}
 
     def _stored(self, context: Context) -> dict[str, Any] | None:
@@ -589,8 +534,14 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         found = store.get(self.STORED) if store is not None else None
         return found if isinstance(found, dict) else None
 
-    def _store(self, context: Context, stored: dict[str, Any]) -> None:
+    def _old(self, context: Context) -> str | None:
+        store = context.get("task_state_store")
+        found = store.get(self.OLD) if store is not None else None
+        return str(found) if found else None
+
+    def _store(self, context: Context, stored: dict[str, Any], arn: str) -> None:
         if (store := context.get("task_state_store")) is not None:
+            store.set(self.OLD, arn)
             store.set(self.STORED, stored)
 
 

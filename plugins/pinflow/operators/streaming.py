@@ -22,6 +22,7 @@ from airflow.sdk.configuration import conf
 from pinflow.exceptions import CheckpointRefused, Rejected, StreamingJobFailed
 from pinflow.hooks.streaming import (
     OUTAGE_SECONDS,
+    STOP_SECONDS,
     StreamingJobHook,
     Tables,
     Verdict,
@@ -30,6 +31,7 @@ from pinflow.hooks.streaming import (
     has_ended,
     parameters_of,
 )
+from pinflow.operators.databricks import DatabricksRunNotebookOperator
 from pinflow.triggers.streaming import StreamingJobTrigger
 
 if TYPE_CHECKING:
@@ -428,6 +430,72 @@ class StreamingJobOperator(BaseOperator):
     def _forget(self, context: Context) -> None:
         if (store := context.get("task_state_store")) is not None:
             store.delete(self.STATE)
+
+
+class StreamingJobStopOperator(BaseOperator):
+    """Cancel all runs of a streaming job and wait until they have ended; nothing happens when none runs.
+
+    Its checkpoints stay. It does not end windows of supervision: one that is open starts the job again.
+
+    :param job_id: the job's name in the workspace. (templated)
+    :param timeout_seconds: how long a run may take to end.
+    :param databricks_conn_id: the connection. (templated)
+    :raises WaitTimedOut: a run goes on.
+    """
+
+    ui_color = "#f5cfc2"
+    template_fields: Sequence[str] = ("job_id", "databricks_conn_id")
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        timeout_seconds: float = STOP_SECONDS,
+        databricks_conn_id: str = "databricks_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.timeout_seconds = timeout_seconds
+        self.databricks_conn_id = databricks_conn_id
+
+    @cached_property
+    def hook(self) -> StreamingJobHook:
+        """The client, made on first use."""
+        return StreamingJobHook(self.databricks_conn_id)
+
+    def execute(self, context: Context) -> list[int]:
+        """Stop.
+
+        :returns: the runs that were stopped.
+        """
+        runs = [int(run["run_id"]) for run in self.hook.active_runs(self.job_id)]
+        for run_id in runs:
+            self.hook.stop_run(run_id, self.timeout_seconds)
+        self.log.info("Runs of %s that were stopped: %s", self.job_id, runs or "none")
+        return runs
+
+
+class StreamingCheckpointResetOperator(DatabricksRunNotebookOperator):
+    """Put a streaming job's checkpoints aside with its notebook, so that the next start reads from the beginning.
+
+    Needed before streams of the same names are made again: a checkpoint of a stream that was deleted is refused. The
+    old ones are kept beside. Nothing happens when the notebook is not in the workspace: nothing was provisioned.
+
+    Its parameters and errors are those of ``DatabricksRunNotebookOperator``. The notebook refuses while the job's last
+    sign of life is younger than half a minute: give the task retries.
+    """
+
+    def execute(self, context: Context) -> Any:
+        """Reset.
+
+        :returns: where each query's checkpoint is now.
+        """
+        folder = self.notebook_path.rpartition("/")[0]
+        if self.notebook_path not in {entry.path for entry in self.hook.tree(folder)}:
+            self.log.info("There is no notebook %s: nothing to reset", self.notebook_path)
+            return {}
+        return super().execute(context)
 
 
 def _seconds(name: str, given: object) -> float | None:

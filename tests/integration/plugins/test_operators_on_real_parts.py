@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="pinflow-airflow-"))
@@ -17,16 +19,20 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.aws.connectors import render
 from include.config.settings import load
-from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound
+from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, ResourcesLeft, Unavailable
 from pinflow.hooks.kafka import KafkaOffsetsHook, KafkaRecordsHook
 from pinflow.hooks.kafka_rest import KafkaRestHook, Outcome, Record
 from pinflow.hooks.msk_connect import MskConnectHook
+from pinflow.operators.cloudformation import CloudFormationDeleteStackOperator
+from pinflow.operators.inventory import PlatformInventoryOperator
+from pinflow.operators.kafka import KafkaDeleteConsumerGroupOperator
 from pinflow.operators.kafka_rest import (
     KafkaRestCreateTopicOperator,
     KafkaRestDeleteTopicOperator,
     KafkaRestDescribeTopicOperator,
     KafkaRestProduceOperator,
 )
+from pinflow.operators.kinesis import KinesisCreateStreamOperator, KinesisDeleteStreamOperator
 from pinflow.operators.msk_connect import (
     MskConnectCreateConnectorOperator,
     MskConnectCreateCustomPluginOperator,
@@ -34,6 +40,7 @@ from pinflow.operators.msk_connect import (
     MskConnectRestartConnectorOperator,
     has_failed,
 )
+from pinflow.operators.s3 import S3DeleteVersionedBucketOperator
 from pinflow.sensors.landing import KafkaConnectLandingSensor
 from tests.conftest import Platform
 
@@ -145,8 +152,74 @@ class TestOffsets:
     def test_a_group_that_never_was(self) -> None:
         assert KafkaOffsetsHook().committed("connect-nothing") == {}
 
+    def test_a_group_goes_with_its_offsets_once_nobody_is_in_it(self, platform: Platform) -> None:
+        from confluent_kafka import Consumer, TopicPartition
+
+        group = "operators-gone"
+        topic("operators.gone", partitions=1)
+        where = f"127.0.0.1:{platform.port('kafka')}"
+        consumer = Consumer({"bootstrap.servers": where, "group.id": group, "enable.auto.commit": False})
+        consumer.subscribe(["operators.gone"])
+        deadline = time.monotonic() + 30
+        while not consumer.assignment() and time.monotonic() < deadline:
+            consumer.poll(0.2)
+        consumer.commit(offsets=[TopicPartition("operators.gone", 0, 0)], asynchronous=False)
+        operator = KafkaDeleteConsumerGroupOperator(task_id="t", group=group)
+        with pytest.raises(Unavailable, match="has members still"):
+            run(operator)
+        assert KafkaOffsetsHook().committed(group) == {("operators.gone", 0): 0}
+        consumer.close()
+        assert run(operator) is True
+        assert KafkaOffsetsHook().committed(group) == {}
+        assert run(operator) is False
+
     def test_no_dead_letter_topic_means_none(self) -> None:
         assert KafkaRecordsHook().dead_letters("operators.no-such-topic", 0, 2**45) == []
+
+
+class TestTeardown:
+    def test_the_list_of_what_is_left(self, platform: Platform) -> None:
+        """Made on real servers, found with its names and tags, deleted by our operators, and not found any more."""
+        platform.up("kinesis")
+        topic("inventory.pin", partitions=1)
+        stream, bucket, stack = "streaming-inventory-pin", "inventory-landing", "inventory-storage"
+        run(KinesisCreateStreamOperator(task_id="t", stream_name=stream, shard_count=1, waiter_delay=1))
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="topics/0.json.gz", Body=b"1")
+        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "pinflow", "Value": "inventory"}]})
+        template = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
+        boto3.client("cloudformation").create_stack(StackName=stack, TemplateBody=template)
+        look = PlatformInventoryOperator(
+            task_id="t",
+            prefix="inventory",
+            cluster_name=SETTINGS.kafka.cluster_name,
+            connector_name="inventory-sink",
+            plugin_name="inventory-plugin",
+            stream_prefix="streaming-inventory-",
+            api_name="inventory",
+            buckets=[bucket],
+            attempts=1,
+        )
+        with pytest.raises(ResourcesLeft) as left:
+            run(look)
+        assert left.value.data["left"] == {
+            "topics": ["inventory.pin"],
+            "streams": [stream],
+            "buckets": [bucket],
+            "stacks": [stack],
+            "tagged": [f"arn:aws:s3:::{bucket}"],
+        }
+        for operator in (
+            KafkaRestDeleteTopicOperator(task_id="t", topic="inventory.pin"),
+            KinesisDeleteStreamOperator(task_id="t", stream_name=stream, waiter_delay=1),
+            S3DeleteVersionedBucketOperator(task_id="t", bucket_name=bucket),
+            CloudFormationDeleteStackOperator(task_id="t", stack_name=stack, waiter_delay=1),
+        ):
+            assert run(operator) is True
+            assert run(operator) is False
+        look.attempts, look.delay = 10, 1
+        assert run(look) == {}
 
 
 def connector(**changes: Any) -> MskConnectCreateConnectorOperator:

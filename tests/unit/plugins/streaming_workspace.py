@@ -154,7 +154,7 @@ class StreamingWorkspace:
 
     def sql_statements(self, asked: Row) -> tuple[int, Any]:
         """The rows of one of the three statements."""
-        given = {entry["name"]: entry.get("value") for entry in asked["parameters"]}
+        given = {entry["name"]: entry.get("value") for entry in asked.get("parameters", [])}
         self.statements.append({**given, "sql": asked["statement"]})
         if self.statement_error:
             error = {"error_code": "BAD_REQUEST", "message": self.statement_error}

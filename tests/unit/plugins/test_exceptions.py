@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 
 import pytest
 from airflow.sdk import RetryAction
 
 from pinflow import exceptions
 from pinflow.exceptions import ConnectorFailed, NotFound, PinflowError, shortened
-from pinflow.retries import FAIL_FAST, FINAL
+from pinflow.retries import FAIL_FAST
 
 CLASSES = {
     name: found
@@ -53,13 +54,32 @@ def test_shortened() -> None:
     assert shortened([1, 2], 2) == "1, 2"
 
 
+FINAL = {
+    "Rejected",
+    "NotFound",
+    "CheckpointRefused",
+    "NotApproved",
+    "CannotReconcile",
+    "QualityFailed",
+    "ReconciliationFailed",
+    "StreamingJobFailed",
+    "StackFailed",
+    "ResourcesLeft",
+}
+"""What the same call would end in again."""
+
+AGAIN = {"NotSent", "Unavailable", "OutcomeUnknown"}
+"""What may pass by itself, soon; the rest is tried as often as the task says."""
+
+
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_what_is_tried_again(name: str) -> None:
     kind = CLASSES[name]
     error = ConnectorFailed("a", "b", "c") if kind is ConnectorFailed else kind("a.", "b.", "c.")
-    final = any(issubclass(kind, CLASSES[base]) for base in FINAL)
     decision = FAIL_FAST.evaluate(error, 1, 3)
-    assert (decision.action is RetryAction.FAIL) is final
+    wanted = RetryAction.FAIL if name in FINAL else RetryAction.RETRY if name in AGAIN else RetryAction.DEFAULT
+    assert decision.action is wanted
+    assert decision.retry_delay == (timedelta(seconds=10) if name in AGAIN else None)
 
 
 def test_absence_is_final_and_an_outage_is_not() -> None:

@@ -50,7 +50,8 @@ class TestFiles:
     def test_both_have_the_same_keys(self) -> None:
         def keys(value: object, at: str = "") -> set[str]:
             free = at in (
-                "kafka.topic_configs.", "connect.overrides.", "workspace.cluster.", "streaming.source_options."
+                "gateway.variables.", "kafka.topic_configs.", "connect.overrides.", "workspace.cluster.",
+                "streaming.source_options.",
             )  # fmt: skip
             if not isinstance(value, dict) or free:
                 return {at}
@@ -61,8 +62,57 @@ class TestFiles:
 
     def test_no_address_and_no_key_is_in_them(self) -> None:
         for path in FOLDER.glob("*.yaml"):
-            text = re.sub(r"#.*", "", path.read_text())
+            text = re.sub(r"#.*|name: secrets", "", path.read_text())  # a stack is called so
             assert not re.search(r"https?://|127\.0\.0\.1|localhost|AKIA|secret|password|token", text, re.IGNORECASE)
+
+
+class TestStacks:
+    def test_the_sandbox_has_none_and_its_gateway_is_there(self) -> None:
+        assert (load("sandbox").stacks, load("sandbox").gateway.exists) == ((), True)
+
+    def test_aws(self) -> None:
+        found = load("aws")
+        kept = [stack.name for stack in found.stacks if stack.exists]
+        assert kept == ["network", "storage", "roles", "secrets", "airflow", "budget"], "made before Airflow is there"
+        made = ["database", "kafka", "rest-proxy", "connect", "gateway", "databricks"]
+        assert [stack.name for stack in found.stacks if not stack.exists] == made
+        kafka = found.stack("kafka")
+        assert kafka is not None
+        assert kafka.parameters["VpcId"] == "${network.VpcId}"
+        assert found.stack("nowhere") is None
+        assert found.gateway.exists is False
+
+    def test_they_may_be_left_out(self, write: Write) -> None:
+        def older(document: dict[str, Any]) -> None:
+            del document["stacks"]
+            document["gateway"] = {"stage": "dev"}
+
+        found = load(write(older))
+        assert (found.stacks, found.gateway.exists, found.gateway.api_name) == ((), True, "pinflow")
+
+    @pytest.mark.parametrize(
+        ("stacks", "told"),
+        [
+            ({"name": "a"}, "stacks must be a list"),
+            ([{"name": "a"}, {"name": "a"}], "the stack a is there twice"),
+            ([{"name": "a", "exists": "yes"}], "stacks.0.exists must be true or false"),
+            ([{"exists": True}], "the key stacks.0.name is missing"),
+            ([{"name": "a", "parameters": {"X": 5}}], "stacks.0.parameters.X must be a text"),
+            ([{"name": "a", "parameters": {"X": "${b.Y}"}}, {"name": "b"}], "X refers to the stack b"),
+            ([{"name": "a", "parameters": {"X": "${a.Y}"}}], "X refers to the stack a"),
+        ],
+    )
+    def test_errors(self, write: Write, stacks: Any, told: str) -> None:
+        with pytest.raises(SettingsError, match=told):
+            load(write(lambda document: document.update(stacks=stacks)))
+
+    def test_the_gateway_refers_to_any_of_them(self, write: Write) -> None:
+        def change(document: dict[str, Any]) -> None:
+            document["stacks"] = [{"name": "a"}]
+            document["gateway"]["access_log"] = "${a.LogGroup} ${b.LogGroup}"
+
+        with pytest.raises(SettingsError, match=r"gateway: access_log refers to the stack b. Known there: a"):
+            load(write(change))
 
 
 class TestNames:

@@ -133,6 +133,8 @@ class TestProduceV3:
             (429, Outcome.UNKNOWN),
             (500, Outcome.UNKNOWN),
             (503, Outcome.UNKNOWN),
+            (599, Outcome.UNKNOWN),
+            (600, Outcome.REJECTED),
             (50003, Outcome.UNKNOWN),
             (50002, Outcome.REJECTED),
         ],

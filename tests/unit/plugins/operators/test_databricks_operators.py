@@ -300,8 +300,11 @@ class TestDatabricksRunNotebookOperator:
             operator.execute(context)
         operator.on_kill()
         workspace.states = [("TERMINATED", "SUCCESS")]
+        noted: list[str] = []
+        workspace.before_submit = lambda asked: noted.append(context["task_state_store"]["idempotency_token"])
         assert notebook(deferrable=True).execute(context) == {"landed": 3}
-        assert len(workspace.submitted) == 2
+        assert [asked["idempotency_token"] for asked in workspace.submitted] == noted, "each noted before it was sent"
+        assert len(set(noted)) == 2
 
     @pytest.mark.parametrize("state", [("INTERNAL_ERROR", None), ("SKIPPED", None), ("TERMINATED", "CANCELED")])
     def test_other_ends(self, context: Any, workspace: Workspace, state: Any) -> None:

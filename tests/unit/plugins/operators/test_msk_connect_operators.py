@@ -425,11 +425,41 @@ class TestDeletes:
         with pytest.raises(WaitTimedOut):
             operator.execute_complete(context, {"status": "error", "message": "terminal failure"})
 
-    def test_plugin(self, context: Any, script: Any) -> None:
-        operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST)
+    def test_plugin(self, context: Any, script: Any, waiting: Any) -> None:
+        operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST, **waiting)
         calls = script(operator).plugin(plugin()).call("delete_custom_plugin", {"customPluginArn": PLUGIN})
+        if waiting["wait_for_completion"]:
+            calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
+        if waiting["deferrable"]:
+            with pytest.raises(TaskDeferred) as deferred:
+                operator.execute(context)
+            assert isinstance(deferred.value.trigger, MskConnectCustomPluginTrigger)
+            calls.plugin(None)
+            assert operator.execute_complete(context, {"status": "success"}) is True
+        else:
+            assert operator.execute(context) is True
+
+    def test_a_plugin_that_is_being_deleted(self, context: Any, script: Any) -> None:
+        operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST)
+        calls = script(operator).plugin(plugin("DELETING"))
         calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
         assert operator.execute(context) is True
+
+    def test_a_plugin_that_stays(self, context: Any, script: Any) -> None:
+        operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", deferrable=True, **FAST)
+        script(operator).plugin(plugin("DELETING"))
+        with pytest.raises(WaitTimedOut, match="held by a connector"):
+            operator.execute_complete(context, {"status": "error", "message": "held by a connector"})
+
+    def test_gone_between_the_list_and_the_look(self, context: Any, script: Any) -> None:
+        connectors = MskConnectDeleteConnectorOperator(task_id="t", connector_name="sink", **FAST)
+        script(connectors).call("list_connectors", {"connectorNamePrefix": "sink"}, listed("sink")).gone()
+        assert connectors.execute(context) is False
+        plugins = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST)
+        found = {"customPlugins": [{"name": "p", "customPluginArn": PLUGIN}]}
+        calls = script(plugins).call("list_custom_plugins", {"namePrefix": "p"}, found)
+        calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
+        assert plugins.execute(context) is False
 
     def test_no_plugin(self, context: Any, script: Any) -> None:
         operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST)
@@ -466,6 +496,59 @@ class TestMskConnectRestartConnectorOperator:
         calls = script(operator).connector(None).call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
         calls.call("create_connector", self.same, CREATED).describe(connector()).connector(connector())
         assert operator.execute(context)["state"] == "RUNNING"
+
+    @pytest.mark.parametrize("state", ["RUNNING", "DELETING"])
+    def test_a_retry_after_a_crash_before_the_delete_deletes_it(self, context: Any, script: Any, state: str) -> None:
+        first = self.operator()
+        calls = script(first).connector(connector())
+        calls.stubber.add_client_error("delete_connector", "ServiceUnavailableException")
+        with pytest.raises(first.hook.conn.exceptions.ClientError):
+            first.execute(context)
+        again = self.operator()
+        calls = script(again).connector(connector(state))
+        if state == "RUNNING":
+            calls.call("delete_connector", {"connectorArn": ARN})
+        calls.gone().call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
+        calls.call("create_connector", self.same, CREATED).describe(connector()).connector(connector())
+        assert again.execute(context)["state"] == "RUNNING"
+        assert context["task_state_store"] == {}
+
+    def test_a_retry_after_the_create_does_not_delete_the_new_one(self, context: Any, script: Any) -> None:
+        stored = {name: value for name, value in connector().items() if name in self.same}
+        context["task_state_store"].set("connector_definition", stored)
+        context["task_state_store"].set("connector_arn", ARN.replace("/1-1", "/0-1"))
+        operator = self.operator()
+        calls = script(operator).connector(connector("CREATING"))
+        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed("sink"))
+        calls.describe(connector()).connector(connector())
+        assert operator.execute(context)["state"] == "RUNNING"
+
+    def test_without_waiting_or_a_state_store(self, context: Any, script: Any) -> None:
+        del context["task_state_store"]
+        operator = self.operator()
+        calls = script(operator).connector(connector()).call("delete_connector", {"connectorArn": ARN}).gone()
+        operator.wait_for_completion = False  # the delete is waited for nevertheless
+        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
+        calls.call("create_connector", self.same, CREATED).connector(connector("CREATING"))
+        assert operator.execute(context)["state"] == "CREATING"
+
+    @pytest.mark.parametrize(("state", "kind"), [("FAILED", ConnectorFailed), ("CREATING", WaitTimedOut)])
+    def test_one_that_does_not_come_back(self, context: Any, script: Any, state: str, kind: type[Exception]) -> None:
+        operator = self.operator()
+        calls = script(operator).connector(connector()).call("delete_connector", {"connectorArn": ARN}).gone()
+        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
+        calls.call("create_connector", self.same, CREATED)
+        for _ in range(1 if state == "FAILED" else 3):
+            calls.describe(connector(state))
+        calls.connector(connector(state))
+        with pytest.raises(kind):
+            operator.execute(context)
+
+    def test_a_delete_that_does_not_end(self, context: Any, script: Any) -> None:
+        operator = self.operator(deferrable=True)
+        script(operator).connector(connector("DELETING"))
+        with pytest.raises(WaitTimedOut, match="late"):
+            operator.execute_complete(context, {"status": "error", "message": "late"}, deleted=True, stored={"a": 1})
 
     def test_nothing_to_restart(self, context: Any, script: Any) -> None:
         operator = self.operator()

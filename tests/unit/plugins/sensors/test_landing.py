@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.module_loading import import_string
+from botocore.exceptions import NoCredentialsError
 
 from pinflow.exceptions import LandingLate, Unavailable
 from pinflow.hooks.kafka import DeadLetter, Span, _dead_letter, lag
+from pinflow.sensors import landing
 from pinflow.sensors.landing import KafkaConnectLandingSensor
 from pinflow.triggers.landing import KafkaConnectLandingTrigger, named, spans_of, targets_of
 
@@ -135,6 +137,30 @@ class TestKafkaConnectLandingSensor:
         sensor = self.sensor(Offsets({}, {}), deferrable=True)
         with pytest.raises(LandingLate, match="pinflow_provision"):
             sensor.execute_complete(context, {"status": "timeout", "lag": {"t.pin-0": 3}}, targets=[])
+
+
+class TestConnectorState:
+    """What the error says of the connector."""
+
+    @pytest.mark.parametrize(
+        ("described", "told"),
+        [
+            (None, "not there"),
+            ({"connectorState": "RUNNING"}, "RUNNING"),
+            ({"connectorState": "FAILED", "stateDescription": {"message": "403"}}, "FAILED (403)"),
+            (NoCredentialsError(), "in an unknown state (Unable to locate credentials)"),
+        ],
+    )
+    def test_state(self, monkeypatch: pytest.MonkeyPatch, described: Any, told: str) -> None:
+        def look(_: Any, name: str) -> Any:
+            assert name == "sink"
+            if isinstance(described, Exception):
+                raise described
+            return described
+
+        monkeypatch.setattr(landing.MskConnectHook, "connector", look)
+        sensor = KafkaConnectLandingSensor(task_id="t", topics=["t.pin"], connector_name="sink")
+        assert sensor._connector_state() == told
 
 
 class TestKafkaConnectLandingTrigger:

@@ -1,0 +1,55 @@
+"""Wait for APIs of Amazon API Gateway in the triggerer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+
+from pinflow.hooks.api_gateway import ApiGatewayHook
+
+AVAILABLE = "rest_api_available"
+
+
+class ApiGatewayApiTrigger(AwsBaseWaiterTrigger):
+    """Fire when a REST API is available, after its creation or an import.
+
+    :param api_id: the API.
+    :param waiter_name: ``rest_api_available``.
+    :param waiter_delay: seconds between two looks.
+    :param waiter_max_attempts: how many looks.
+    :param aws_conn_id: the AWS connection.
+    """
+
+    def __init__(
+        self,
+        api_id: str,
+        waiter_name: str = AVAILABLE,
+        waiter_delay: int = 5,
+        waiter_max_attempts: int = 120,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            serialized_fields={"api_id": api_id, "waiter_name": waiter_name},
+            waiter_name=waiter_name,
+            waiter_args={"restApiId": api_id},
+            failure_message=f"{waiter_name} was not reached by {api_id}",
+            status_message="The API is",
+            status_queries=["apiStatus", "apiStatusMessage"],
+            return_key="api_id",
+            return_value=api_id,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+            aws_conn_id=aws_conn_id,
+            **kwargs,
+        )
+
+    def hook(self) -> ApiGatewayHook:
+        """The client that the waiter runs on."""
+        return ApiGatewayHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )

@@ -1,0 +1,54 @@
+"""Wait for stacks of AWS CloudFormation in the triggerer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+
+from pinflow.hooks.cloudformation import CloudFormationStackHook
+
+
+class CloudFormationStackTrigger(AwsBaseWaiterTrigger):
+    """Fire when no operation on a stack is under way, when it is complete, or when it is deleted.
+
+    :param stack_name: the stack's name or id.
+    :param waiter_name: ``stack_settled`` (whatever the end), ``stack_complete`` (one that is not there yet is waited
+        for) or ``stack_deleted``.
+    :param waiter_delay: seconds between two looks.
+    :param waiter_max_attempts: how many looks.
+    :param aws_conn_id: the AWS connection.
+    """
+
+    def __init__(
+        self,
+        stack_name: str,
+        waiter_name: str,
+        waiter_delay: int = 10,
+        waiter_max_attempts: int = 360,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            serialized_fields={"stack_name": stack_name, "waiter_name": waiter_name},
+            waiter_name=waiter_name,
+            waiter_args={"StackName": stack_name},
+            failure_message=f"{waiter_name} was not reached by {stack_name}",
+            status_message="The stack is",
+            status_queries=["Stacks[0].StackStatus", "Stacks[0].StackStatusReason"],
+            return_key="stack_name",
+            return_value=stack_name,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+            aws_conn_id=aws_conn_id,
+            **kwargs,
+        )
+
+    def hook(self) -> CloudFormationStackHook:
+        """The client that the waiter runs on."""
+        return CloudFormationStackHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )

@@ -1,0 +1,55 @@
+"""Wait for clusters of Amazon MSK in the triggerer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+
+from pinflow.hooks.msk import MskHook
+
+USABLE = "cluster_usable"
+
+
+class MskClusterTrigger(AwsBaseWaiterTrigger):
+    """Fire when a cluster can be used, also while it is updated or healed.
+
+    :param cluster_arn: the cluster.
+    :param waiter_name: ``cluster_usable``.
+    :param waiter_delay: seconds between two looks.
+    :param waiter_max_attempts: how many looks.
+    :param aws_conn_id: the AWS connection.
+    """
+
+    def __init__(
+        self,
+        cluster_arn: str,
+        waiter_name: str = USABLE,
+        waiter_delay: int = 30,
+        waiter_max_attempts: int = 120,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            serialized_fields={"cluster_arn": cluster_arn, "waiter_name": waiter_name},
+            waiter_name=waiter_name,
+            waiter_args={"ClusterArn": cluster_arn},
+            failure_message=f"{waiter_name} was not reached by {cluster_arn}",
+            status_message="The cluster is",
+            status_queries=["ClusterInfo.State", "ClusterInfo.StateInfo"],
+            return_key="cluster_arn",
+            return_value=cluster_arn,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+            aws_conn_id=aws_conn_id,
+            **kwargs,
+        )
+
+    def hook(self) -> MskHook:
+        """The client that the waiter runs on."""
+        return MskHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )
