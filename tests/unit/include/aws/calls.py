@@ -75,7 +75,7 @@ def of_package(package: Path) -> set[Call]:
 
 
 def of_file(path: Path, service: str | None, root: Path) -> Iterator[Call]:
-    """The calls of one file: ``….conn.<operation>``, ``get_paginator("…")``, ``_call("…")`` and boto3's own clients."""
+    """The calls of one file: ``….conn.<operation>``, ``get_paginator("…")``, ``_call("…")`` and boto3 clients."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     boto = {node.args[0].value for node in ast.walk(tree) if _is_boto_client(node)}  # type: ignore[attr-defined]
     for node in ast.walk(tree):
@@ -136,7 +136,7 @@ def _is_boto_client(node: ast.AST) -> bool:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "client"
         and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "boto3"
+        and node.func.value.id in ("boto3", "session")
         and bool(node.args)
         and isinstance(node.args[0], ast.Constant)
     )
