@@ -89,7 +89,10 @@ class Landing:
 
 @dataclass(frozen=True)
 class Connect:
-    """The MSK Connect plugin and connector. Memory and CPU are counted in MCU, as AWS sells them."""
+    """The MSK Connect plugin and connector. Memory and CPU are counted in MCU, as AWS sells them.
+
+    ``log_group`` of CloudWatch gets the workers' log, where there is one.
+    """
 
     connector_name: str
     plugin_name: str
@@ -100,6 +103,7 @@ class Connect:
     worker_count: int
     kafkaconnect_version: str
     overrides: Mapping[str, str] = field(default_factory=dict)
+    log_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one place."""
+    """All settings of one place. ``stack_role`` is the role that CloudFormation works with, of an ARN or an output."""
 
     name: str
     prefix: str
@@ -166,6 +170,7 @@ class Settings:
     workspace: Workspace
     batch: Batch
     stacks: tuple[Stack, ...] = ()
+    stack_role: str = ""
 
     def topic(self, table: str) -> str:
         """The topic of ``pin``, ``geo`` or ``user``."""
@@ -227,6 +232,7 @@ def _check_references(settings: Settings, path: str) -> None:
             raise SettingsError(f"{path}: the stack {entry.name} is there twice. Leave one out.")
         _check_known(entry.parameters, known, f"{path}: stacks, {entry.name}")
         known.append(entry.name)
+    _check_known({"stack_role": settings.stack_role}, known, path)
     gateway = settings.gateway
     _check_known({**gateway.variables, "access_log": gateway.access_log}, known, f"{path}: gateway")
 

@@ -11,8 +11,8 @@ import pytest
 from include.config.settings import load as settings
 from tests.dags.conftest import ROOT, load
 
-MADE = ["database", "kafka", "rest_proxy", "connect", "gateway", "databricks"]
-ADOPTED = ["network", "storage", "roles", "secrets", "airflow", "budget"]
+MADE = ["database", "kafka", "rest_proxy", "connect", "gateway"]
+ADOPTED = ["network", "storage", "roles", "secrets", "airflow", "budget", "databricks"]
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,10 @@ class TestProvisionInAws:
         )
         assert kafka.parameters["VpcId"] == "${network.VpcId}"
         assert kafka.template_path.endswith("include/aws/cloudformation/kafka.yaml")
+        assert (kafka.role_arn, kafka.capabilities) == ("${roles.CloudFormationRoleArn}", [])
         assert kafka.deferrable
         assert kafka.retries >= 2
+        assert aws["pinflow_provision"].get_task("connect.connector").log_group == "/pinflow/connect"
 
     def test_the_gateway_is_imported_deployed_and_tried(self, aws: Any) -> None:
         dag = aws["pinflow_provision"]
@@ -78,7 +80,7 @@ class TestProvisionInAws:
         dag = aws["pinflow_provision"]
         later = ["landing.bucket", "kafka.topics", "kinesis.streams", "connect.plugin", "workspace.upload"]
         for name in [*later, "gateway.import_document", "announce"]:
-            assert before(dag, "stacks.databricks", name)
+            assert before(dag, "stacks.gateway", name)
 
 
 class TestTeardown:

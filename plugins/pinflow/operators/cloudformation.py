@@ -137,7 +137,8 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
     :param stack_prefix: what the names of the stacks begin with that ``parameters`` refer to. (templated)
     :param tags: tags of the stack, which CloudFormation gives to all its resources. (templated)
     :param capabilities: such as ``CAPABILITY_NAMED_IAM``.
-    :param role_arn: the role that CloudFormation works with; the caller's when not given. (templated)
+    :param role_arn: the role that CloudFormation works with, or the output that holds it, as in ``parameters``; the
+        caller's when not given. (templated)
     :raises StackFailed: it was rolled back or failed, with the resources that failed.
     :raises Rejected: CloudFormation refuses the template or a parameter.
     :raises CannotReconcile: the stack is in a state that only a person can end.
@@ -232,7 +233,7 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
         parameters = {
             name: self.hook.resolve(str(value), self.stack_prefix) for name, value in (self.parameters or {}).items()
         }
-        role = {"RoleARN": self.role_arn} if self.role_arn else {}
+        role = {"RoleARN": self.hook.resolve(self.role_arn, self.stack_prefix)} if self.role_arn else {}
         try:
             self._call(
                 "create_change_set",

@@ -70,16 +70,23 @@ class TestStacks:
     def test_the_sandbox_has_none_and_its_gateway_is_there(self) -> None:
         assert (load("sandbox").stacks, load("sandbox").gateway.exists) == ((), True)
 
+    def test_a_role_of_a_stack_that_is_not_there(self, tmp_path: Path) -> None:
+        text = (FOLDER / "sandbox.yaml").read_text().replace('stack_role: ""', "stack_role: ${roles.Arn}")
+        (tmp_path / "mine.yaml").write_text(text)
+        with pytest.raises(SettingsError, match="stack_role refers to the stack roles. Known there: none"):
+            load(tmp_path / "mine.yaml")
+
     def test_aws(self) -> None:
         found = load("aws")
         kept = [stack.name for stack in found.stacks if stack.exists]
-        assert kept == ["network", "storage", "roles", "secrets", "airflow", "budget"], "made before Airflow is there"
-        made = ["database", "kafka", "rest-proxy", "connect", "gateway", "databricks"]
+        assert kept == ["network", "storage", "roles", "secrets", "airflow", "budget", "databricks"], "an administrator's"
+        made = ["database", "kafka", "rest-proxy", "connect", "gateway"]
         assert [stack.name for stack in found.stacks if not stack.exists] == made
         kafka = found.stack("kafka")
         assert kafka is not None
         assert kafka.parameters["VpcId"] == "${network.VpcId}"
         assert found.stack("nowhere") is None
+        assert found.stack_role == "${roles.CloudFormationRoleArn}"
         assert found.gateway.exists is False
 
     def test_they_may_be_left_out(self, write: Write) -> None:

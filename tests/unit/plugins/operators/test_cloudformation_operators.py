@@ -378,10 +378,11 @@ class TestCloudFormationDeployStackOperator:
             stack_prefix="pinflow",
             tags={"pinflow": "pinflow"},
             capabilities=["CAPABILITY_NAMED_IAM"],
-            role_arn="arn:aws:iam::000000000000:role/deploy",
+            role_arn="${roles.DeployRoleArn}",
         )
         calls = script(operator).absent().no_change_set()
         calls.look("CREATE_COMPLETE", name="pinflow-network", PrivateSubnets="s-1,s-2")
+        calls.look("CREATE_COMPLETE", name="pinflow-roles", DeployRoleArn="arn:aws:iam::000000000000:role/deploy")
         calls.create(
             Parameters=[
                 {"ParameterKey": "Prefix", "ParameterValue": "pinflow"},
