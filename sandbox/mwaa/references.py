@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from include.aws.cloudformation.deployment import described, outputs_of
+
 REFERENCE = re.compile(r"\$\{(?P<kind>[a-z]+):(?P<name>[^}|]+)(?P<filter>\|url)?\}")
 LOOSE = re.compile(r"\$\{[^}]*\}?")
 
@@ -80,13 +82,10 @@ class References:
         return outputs[output]
 
     def _read_outputs(self, stack: str) -> Mapping[str, str]:
-        try:
-            found = self._client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" in error.response["Error"].get("Message", ""):
-                raise Unresolved(f"there is no stack {stack}") from error
-            raise
-        return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+        found = described(self._client("cloudformation"), stack)
+        if found is None:
+            raise Unresolved(f"there is no stack {stack}")
+        return outputs_of(found)
 
     def _secret(self, name: str) -> str:
         output, _, key = name.partition(":")

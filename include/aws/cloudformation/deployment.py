@@ -79,7 +79,7 @@ class Deployment:
         :raises DeploymentError: CloudFormation refuses it, or the stack must be deleted first.
         """
         template, stack = load(name), f"{self.prefix}-{name}"
-        found = self.described(stack)
+        found = described(self.client, stack)
         if found is not None and found["StackStatus"] in DEAD:
             raise DeploymentError(
                 f"The stack {stack} is {found['StackStatus']}. Nothing but its deletion leads out of that. "
@@ -115,7 +115,7 @@ class Deployment:
     def drop(self, plan: Plan) -> None:
         """Forget a plan; a stack that was only planned goes with it."""
         self.client.delete_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
-        found = self.described(plan.stack)
+        found = described(self.client, plan.stack)
         if found is not None and found["StackStatus"] == UNMADE:
             self.client.delete_stack(StackName=plan.stack)
 
@@ -144,24 +144,13 @@ class Deployment:
 
         :raises DeploymentError: there is no such stack.
         """
-        found = self.described(stack)
+        found = described(self.client, stack)
         if found is None or found["StackStatus"] == UNMADE:
             raise DeploymentError(
                 f"There is no stack {stack}. Its outputs are parameters of another one. "
                 f"Deploy it first: python -m include.aws.cloudformation {stack.removeprefix(self.prefix + '-')} --yes."
             )
-        return {entry["OutputKey"]: entry["OutputValue"] for entry in found.get("Outputs", [])}
-
-    def described(self, stack: str) -> dict[str, Any] | None:
-        """``DescribeStacks`` of one stack, or ``None`` when there is none."""
-        from botocore.exceptions import ClientError
-
-        try:
-            return dict(self.client.describe_stacks(StackName=stack)["Stacks"][0])
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return None
-            raise
+        return outputs_of(found)
 
     def from_outputs(self, text: str) -> str:
         """The outputs that a text such as ``network.VpcId`` names, joined by commas.
@@ -205,3 +194,20 @@ class Deployment:
             for event in page["StackEvents"]:
                 if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason"):
                     yield f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+
+
+def described(client: Any, stack: str) -> dict[str, Any] | None:
+    """``DescribeStacks`` of one stack, or ``None`` when there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return dict(client.describe_stacks(StackName=stack)["Stacks"][0])
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+
+
+def outputs_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """The outputs of a described stack, by name."""
+    return {entry["OutputKey"]: entry["OutputValue"] for entry in found.get("Outputs", [])}
