@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import BaseOperator
 
 from pinflow.exceptions import CannotReconcile, NotFound, NotSent, Rejected, Unavailable
@@ -22,6 +21,7 @@ from pinflow.hooks.api_gateway import (
     render,
 )
 from pinflow.hooks.cloudformation import CloudFormationStackHook
+from pinflow.hooks.signed_http import SignedHttpHook
 from pinflow.links.api_gateway import ApiGatewayApiLink, ApiGatewayStageLink
 from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.api_gateway import ApiGatewayApiTrigger
@@ -413,18 +413,22 @@ class ApiGatewayTestMethodOperator(ApiGatewayBaseOperator):
 class ApiGatewayCallOperator(BaseOperator):
     """Call a deployed stage as a client does, through an HTTP connection, and look at the answer's status.
 
+    A stage in AWS gets a signed request, because its methods ask for one; the sandbox's gateway does not.
+
     :param path: the request's path, from the stage on. (templated)
     :param method: the HTTP method.
     :param headers: the request's headers. (templated)
     :param body: the request's body as text, or an object that is sent as JSON. (templated)
     :param expected_status: the HTTP status that is right.
     :param gateway_conn_id: the connection. (templated)
-    :raises NotSent: there is nobody at the connection's address.
+    :param aws_conn_id: the connection whose credentials sign. (templated)
+    :param region_name: the API's region, for an API with a domain of its own, whose requests are signed only then.
+    :raises NotSent: there is nobody at the connection's address, or no credentials to sign with.
     :raises Rejected: the answer has another status.
     """
 
     ui_color = "#f0e2cf"
-    template_fields: Sequence[str] = ("path", "headers", "body", "gateway_conn_id")
+    template_fields: Sequence[str] = ("path", "headers", "body", "gateway_conn_id", "aws_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"headers": "json", "body": "json"}
 
     def __init__(
@@ -436,6 +440,8 @@ class ApiGatewayCallOperator(BaseOperator):
         body: Any = None,
         expected_status: int = 200,
         gateway_conn_id: str = "gateway_default",
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -445,6 +451,8 @@ class ApiGatewayCallOperator(BaseOperator):
         self.body = body
         self.expected_status = expected_status
         self.gateway_conn_id = gateway_conn_id
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Call it.
@@ -453,7 +461,12 @@ class ApiGatewayCallOperator(BaseOperator):
         """
         from requests.exceptions import ConnectionError as NobodyThere
 
-        hook = HttpHook(self.method, http_conn_id=self.gateway_conn_id)
+        hook = SignedHttpHook(
+            self.method,
+            http_conn_id=self.gateway_conn_id,
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+        )
         data = None if self.body is None else _body(self.body)
         try:
             answer = hook.run(self.path, data, dict(self.headers or {}), extra_options={"check_response": False})

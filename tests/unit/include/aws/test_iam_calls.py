@@ -183,6 +183,10 @@ class TestProducer:
     def test_posts_are_allowed(self, role: str, request_: Request) -> None:
         assert allows(ROLES[role], "execute-api:Invoke", self.arn(request_.method, request_.url))
 
+    def test_airflow_may_call_what_provisioning_calls(self) -> None:
+        """The task ``call`` of ``pinflow_provision``, when the API is there already."""
+        assert allows(ROLES["AirflowRole"], "execute-api:Invoke", f"{self.ARN}/prod/GET/topics")
+
     def test_the_cluster_is_asked_for(self) -> None:
         assert allows(ROLES["ProducerRole"], "execute-api:Invoke", f"{self.ARN}/prod/GET/v3/clusters")
 
