@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from botocore.stub import ANY, Stubber
+from botocore.stub import ANY
 
 from pinflow.exceptions import CannotReconcile, NotFound, Rejected, StackFailed, Unavailable, WaitTimedOut
 from pinflow.operators import cloudformation
@@ -20,6 +20,7 @@ from pinflow.operators.cloudformation import (
     CloudFormationDescribeStackOperator,
 )
 from pinflow.triggers.cloudformation import CloudFormationStackTrigger
+from tests.unit.plugins.conftest import Script
 
 NAME = "pinflow-storage"
 ID = f"arn:aws:cloudformation:us-east-1:000000000000:stack/{NAME}/1"
@@ -51,30 +52,26 @@ def described(status: str, name: str = NAME, **outputs: str) -> dict[str, Any]:
     return {"Stacks": [stack]}
 
 
-class Script:
-    """The calls that a test expects, in order, with what the service answers."""
+class Calls(Script):
+    """What the operators ask of CloudFormation."""
 
-    def __init__(self, operator: Any) -> None:
-        self.stubber = Stubber(operator.hook.conn)
-        self.stubber.activate()
-
-    def look(self, status: str, name: str = NAME, **outputs: str) -> Script:
+    def look(self, status: str, name: str = NAME, **outputs: str) -> Self:
         """A look at the stack."""
         return self.call("describe_stacks", described(status, name, **outputs), StackName=name)
 
-    def absent(self, name: str = NAME) -> Script:
+    def absent(self, name: str = NAME) -> Self:
         """A look that finds nothing, in the service's own words."""
         text = f"Stack with id {name} does not exist"
         self.stubber.add_client_error("describe_stacks", "ValidationError", text, http_status_code=400)
         return self
 
-    def no_change_set(self) -> Script:
+    def no_change_set(self) -> Self:
         """A look at a change set that is not there."""
         return self.refuse("describe_change_set", "ChangeSetNotFound", 404)
 
     def change_set(
         self, status: str = "CREATE_COMPLETE", execution: str = "AVAILABLE", reason: str = "", **more: Any
-    ) -> Script:
+    ) -> Self:
         """A look at the change set."""
         change = {"LogicalResourceId": "Bucket", "ResourceType": "AWS::S3::Bucket", "Action": "Add"}
         answer = {
@@ -85,7 +82,7 @@ class Script:
         }
         return self.call("describe_change_set", answer, StackName=NAME, ChangeSetName=ANY)
 
-    def create(self, kind: str = "CREATE", **more: Any) -> Script:
+    def create(self, kind: str = "CREATE", **more: Any) -> Self:
         """The call that makes the change set, and the wait for it."""
         expected = {
             "StackName": NAME,
@@ -99,11 +96,11 @@ class Script:
         }
         return self.call("create_change_set", {"Id": CHANGE, "StackId": ID}, **{**expected, **more})
 
-    def execute(self) -> Script:
+    def execute(self) -> Self:
         """The call that carries the change set out."""
         return self.call("execute_change_set", StackName=NAME, ChangeSetName=ANY, ClientRequestToken=ANY)
 
-    def events(self, *failed: tuple[str, str], token: str | None = None) -> Script:
+    def events(self, *failed: tuple[str, str], token: str | None = None) -> Self:
         """The stack's events, the newest first."""
         made = [
             {
@@ -120,34 +117,6 @@ class Script:
             for name, reason in failed
         ]
         return self.call("describe_stack_events", {"StackEvents": made}, StackName=ID)
-
-    def call(self, name: str, answer: dict[str, Any] | None = None, **expected: Any) -> Script:
-        """Another call."""
-        self.stubber.add_response(name, answer or {}, expected)
-        return self
-
-    def refuse(self, name: str, code: str, status: int = 400) -> Script:
-        """A call that is refused."""
-        self.stubber.add_client_error(name, code, f"{code} it is", http_status_code=status)
-        return self
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[[Any], Script]]:
-    made: list[Script] = []
-
-    def make(operator: Any) -> Script:
-        made.append(Script(operator))
-        return made[-1]
-
-    yield make
-    for entry in made:
-        entry.stubber.assert_no_pending_responses()
-
-
-@pytest.fixture(params=["no_wait", "wait", "defer"])
-def waiting(request: pytest.FixtureRequest) -> dict[str, bool]:
-    return {"wait_for_completion": request.param == "wait", "deferrable": request.param == "defer"}
 
 
 def stored(context: Any, executed: bool = False) -> str:
