@@ -147,7 +147,7 @@ class TestCloudFormationDeployStackOperator:
 
     def test_creates(self, context: Any, script: Any, deploy: Any, waiting: Any) -> None:
         operator = deploy(**waiting)
-        calls = script(operator).absent().no_change_set().create().change_set()
+        calls = script(operator).absent().create().change_set()
         calls.look("REVIEW_IN_PROGRESS").change_set().execute()
         if waiting["deferrable"]:
             with pytest.raises(TaskDeferred) as deferred:
@@ -173,13 +173,13 @@ class TestCloudFormationDeployStackOperator:
 
     def test_the_name_is_noted_before_the_change_set_is_made(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy()
-        script(operator).absent().no_change_set().refuse("create_change_set", "InternalFailure", 500)
+        script(operator).absent().refuse("create_change_set", "InternalFailure", 500)
         with pytest.raises(Unavailable, match="InternalFailure"):
             operator.execute(context)
         first = context["task_state_store"]["change_set"]["name"]
         again = deploy()
         expected = {"ChangeSetName": first, "ClientToken": first}
-        script(again).absent().no_change_set().create(**expected).refuse("describe_change_set", "Other")
+        script(again).absent().create(**expected).refuse("describe_change_set", "Other")
         with pytest.raises(WaitTimedOut):
             again.execute(context)
 
@@ -192,7 +192,7 @@ class TestCloudFormationDeployStackOperator:
 
     def test_a_lost_answer_of_both_calls_starts_nothing_twice(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy()
-        calls = script(operator).absent().no_change_set().refuse("create_change_set", "AlreadyExistsException")
+        calls = script(operator).absent().refuse("create_change_set", "AlreadyExistsException")
         calls.change_set().look("REVIEW_IN_PROGRESS").change_set()
         calls.refuse("execute_change_set", "InvalidChangeSetStatus").look("CREATE_COMPLETE")
         calls.look("CREATE_COMPLETE").change_set(execution="EXECUTE_COMPLETE")
@@ -200,7 +200,7 @@ class TestCloudFormationDeployStackOperator:
 
     def test_other_refusals_of_both_calls_stand(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy()
-        script(operator).absent().no_change_set().refuse("create_change_set", "ValidationError")
+        script(operator).absent().refuse("create_change_set", "ValidationError")
         with pytest.raises(Rejected, match="create_change_set for the stack pinflow-storage"):
             operator.execute(context)
         operator = deploy()
@@ -219,13 +219,36 @@ class TestCloudFormationDeployStackOperator:
         assert (done["changes"], done["outputs"]) == ([], {"Bucket": "b"})
         assert context["task_state_store"] == {}
 
-    def test_a_change_set_that_cannot_be_made(self, context: Any, script: Any, deploy: Any) -> None:
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [
+            (None, "CREATE"),
+            ("REVIEW_IN_PROGRESS", "CREATE"),
+            ("CREATE_COMPLETE", "UPDATE"),
+            ("IMPORT_COMPLETE", "UPDATE"),
+            ("UPDATE_ROLLBACK_COMPLETE", "UPDATE"),
+        ],
+    )
+    def test_a_stack_that_has_no_resources_yet_is_created_any_other_updated(
+        self, context: Any, script: Any, deploy: Any, status: str | None, kind: str
+    ) -> None:
         operator = deploy()
-        reason = "Parameter Prefix has no value"
+        calls = script(operator).absent() if status is None else script(operator).look(status).no_change_set()
+        calls.create(kind).refuse("describe_change_set", "Other")
+        with pytest.raises(WaitTimedOut):
+            operator.execute(context)
+
+    @pytest.mark.parametrize(
+        ("reason", "told"), [("Parameter Prefix has no value",) * 2, ("", "It says: nothing")], ids=["told", "untold"]
+    )
+    def test_a_change_set_that_cannot_be_made(
+        self, context: Any, script: Any, deploy: Any, reason: str, told: str
+    ) -> None:
+        operator = deploy()
         calls = script(operator).look("CREATE_COMPLETE").no_change_set().create("UPDATE").change_set("FAILED")
         calls.look("CREATE_COMPLETE").change_set("FAILED", "UNAVAILABLE", reason)
         calls.call("delete_change_set", StackName=NAME, ChangeSetName=ANY)
-        with pytest.raises(Rejected, match=reason):
+        with pytest.raises(Rejected, match=told):
             operator.execute(context)
         assert context["task_state_store"] == {}, "the next try makes another"
 
@@ -263,6 +286,28 @@ class TestCloudFormationDeployStackOperator:
         calls.call("delete_change_set", StackName=NAME, ChangeSetName=ANY)
         assert operator.execute(context)["changes"] == []
 
+    @pytest.mark.parametrize("status", [None, "UPDATE_COMPLETE"], ids=["its stack too", "only it"])
+    def test_one_that_was_carried_out_and_is_gone_is_made_again_under_a_new_name(
+        self, context: Any, script: Any, deploy: Any, status: str | None
+    ) -> None:
+        old = stored(context, executed=True)
+        operator = deploy()
+        calls = script(operator).absent() if status is None else script(operator).look(status).no_change_set()
+        calls.refuse("create_change_set", "InternalFailure", 500)
+        with pytest.raises(Unavailable):
+            operator.execute(context)
+        noted = context["task_state_store"]["change_set"]
+        assert noted["executed"] is False
+        assert noted["name"] not in (old, ""), "CloudFormation has seen the tokens of the old name"
+        again = deploy()
+        calls = script(again).absent() if status is None else script(again).look(status).no_change_set()
+        kind = "CREATE" if status is None else "UPDATE"
+        calls.create(kind, ChangeSetName=noted["name"], ClientToken=noted["name"]).refuse(
+            "describe_change_set", "Other"
+        )
+        with pytest.raises(WaitTimedOut):
+            again.execute(context)
+
     @pytest.mark.parametrize("answers", ["EXECUTE_FAILED", "EXECUTE_COMPLETE", None])
     def test_an_update_that_was_rolled_back(self, context: Any, script: Any, deploy: Any, answers: str | None) -> None:
         token = stored(context, executed=True)
@@ -297,7 +342,7 @@ class TestCloudFormationDeployStackOperator:
         operator = deploy(wait_for_completion=False)
         calls = script(operator).look(status).call("delete_stack", StackName=NAME, ClientRequestToken=ANY)
         calls.look("DELETE_IN_PROGRESS", name=ID).look("DELETE_COMPLETE", name=ID)
-        calls.absent().no_change_set().create().change_set().look("REVIEW_IN_PROGRESS").change_set().execute()
+        calls.absent().create().change_set().look("REVIEW_IN_PROGRESS").change_set().execute()
         assert operator.execute(context)["changes"]
 
     @pytest.mark.parametrize("status", ["CREATE_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"])
@@ -349,7 +394,7 @@ class TestCloudFormationDeployStackOperator:
             capabilities=["CAPABILITY_NAMED_IAM"],
             role_arn="${roles.DeployRoleArn}",
         )
-        calls = script(operator).absent().no_change_set()
+        calls = script(operator).absent()
         calls.look("CREATE_COMPLETE", name="pinflow-network", PrivateSubnets="s-1,s-2")
         calls.look("CREATE_COMPLETE", name="pinflow-roles", DeployRoleArn="arn:aws:iam::000000000000:role/deploy")
         calls.create(
@@ -367,17 +412,17 @@ class TestCloudFormationDeployStackOperator:
 
     def test_references_that_lead_nowhere(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy(parameters={"Vpc": "${network.VpcId}"}, stack_prefix="pinflow")
-        script(operator).absent().no_change_set().absent("pinflow-network")
+        script(operator).absent().absent("pinflow-network")
         with pytest.raises(NotFound, match="no stack pinflow-network"):
             operator.execute(context)
         operator = deploy(parameters={"Vpc": "${network.VpcId}"}, stack_prefix="pinflow")
-        script(operator).absent().no_change_set().look("CREATE_COMPLETE", name="pinflow-network", Other="1")
+        script(operator).absent().look("CREATE_COMPLETE", name="pinflow-network", Other="1")
         with pytest.raises(NotFound, match=r"no output VpcId\. It has: Other"):
             operator.execute(context)
 
     def test_a_template_by_url(self, context: Any, script: Any) -> None:
         operator = CloudFormationDeployStackOperator(task_id="t", stack_name=NAME, template_url="https://s3/x", **FAST)
-        calls = script(operator).absent().no_change_set()
+        calls = script(operator).absent()
         calls.call(
             "create_change_set",
             {"Id": CHANGE, "StackId": ID},
@@ -395,11 +440,11 @@ class TestCloudFormationDeployStackOperator:
     def test_templates_that_cannot_be_sent(self, context: Any, script: Any, template: Path) -> None:
         template.write_text("x" * 51_201)
         operator = CloudFormationDeployStackOperator(task_id="t", stack_name=NAME, template_path=template, **FAST)
-        script(operator).absent().no_change_set()
+        script(operator).absent()
         with pytest.raises(ValueError, match="51201 bytes; a call takes 51200"):
             operator.execute(context)
         operator = CloudFormationDeployStackOperator(task_id="t", stack_name=NAME, **FAST)
-        script(operator).absent().no_change_set()
+        script(operator).absent()
         with pytest.raises(ValueError, match="either template_path or template_url"):
             operator.execute(context)
 
@@ -415,7 +460,7 @@ class TestCloudFormationDeployStackOperator:
     @pytest.mark.parametrize(("code", "kind"), [("Throttling", Unavailable), ("AccessDenied", Rejected)])
     def test_refusals(self, context: Any, script: Any, deploy: Any, code: str, kind: type[Exception]) -> None:
         operator = deploy()
-        script(operator).absent().no_change_set().refuse("create_change_set", code)
+        script(operator).absent().refuse("create_change_set", code)
         with pytest.raises(kind, match=code):
             operator.execute(context)
 
