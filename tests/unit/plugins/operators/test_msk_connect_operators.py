@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
+import botocore.session
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from botocore.stub import ANY
@@ -18,6 +19,7 @@ from pinflow.operators.msk_connect import (
     MskConnectDeleteConnectorOperator,
     MskConnectDeleteCustomPluginOperator,
     MskConnectRestartConnectorOperator,
+    definition,
 )
 from pinflow.sensors.msk_connect import MskConnectConnectorSensor
 from pinflow.triggers.msk_connect import MskConnectConnectorTrigger, MskConnectCustomPluginTrigger
@@ -260,9 +262,12 @@ class TestMskConnectCreateConnectorOperator:
         with pytest.raises(WaitTimedOut, match="Max attempts exceeded"):
             operator.execute(context)
 
-    def test_waits_for_a_delete_before_it_makes_a_new_one(self, context: Any, script: Any) -> None:
+    @pytest.mark.parametrize(
+        "why", [{}, {"code": "TaskFailed", "message": "why it is deleted"}], ids=["well", "failed"]
+    )
+    def test_waits_for_a_delete_before_it_makes_a_new_one(self, context: Any, script: Any, why: Any) -> None:
         operator = create(deferrable=True)
-        script(operator).connector(connector("DELETING"))
+        script(operator).connector(connector("DELETING", stateDescription=why))
         with pytest.raises(TaskDeferred) as deferred:
             operator.execute(context)
         assert deferred.value.trigger.serialize()[1]["waiter_name"] == "connector_deleted"
@@ -449,6 +454,13 @@ class TestMskConnectRestartConnectorOperator:
         calls.call("create_connector", CREATED, **self.same).describe(connector()).connector(connector())
         assert operator.execute(context) == {"connector_arn": ARN, "state": "RUNNING"}
         assert context["task_state_store"] == {}
+
+    def test_all_that_it_was_made_with_and_that_the_service_tells_comes_back(self) -> None:
+        model = botocore.session.get_session().get_service_model("kafkaconnect")
+        told = set(model.operation_model("DescribeConnector").output_shape.members)
+        taken = set(model.operation_model("CreateConnector").input_shape.members)
+        assert definition(dict.fromkeys(told, "x")) == dict.fromkeys(taken & told, "x")
+        assert definition({**connector(), "workerConfiguration": {}}) == definition(connector())
 
     def test_the_definition_is_stored_before_the_delete(self, context: Any, script: Any) -> None:
         operator = self.operator()
