@@ -262,8 +262,7 @@ def _reading(error: BotoCoreError | ClientError) -> tuple[str, str, bool]:
     if isinstance(error, errors.ClientError):
         found = error.response["Error"]
         broken = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500
-        code = "InternalFailure" if broken and found["Code"] not in _THROTTLED else found["Code"]
-        return code, found.get("Message", ""), broken
+        return "InternalFailure" if broken else found["Code"], found.get("Message", ""), broken
     if isinstance(error, errors.ParamValidationError):
         return "ValidationException", str(error), False
     if isinstance(error, errors.ConnectionError):  # no connection was made
@@ -273,8 +272,8 @@ def _reading(error: BotoCoreError | ClientError) -> tuple[str, str, bool]:
     return type(error).__name__, str(error), False
 
 
-def _unfinished(state: RetryCallState) -> Any:
-    return state.outcome.result() if state.outcome else None
+def _unfinished(_: RetryCallState) -> None:
+    """After the last attempt no error: what is still pending has an outcome too."""
 
 
 def _batches(entries: Sequence[_Pending]) -> Iterator[list[_Pending]]:

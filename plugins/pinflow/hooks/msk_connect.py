@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ class ConnectorSpec:
     worker_count: int
     kafkaconnect_version: str
     log_group: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def capacity(self) -> dict[str, Any]:

@@ -214,8 +214,8 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
 
         :returns: the result at the end.
         """
-        change_set = self.hook.change_set(self.stack_name, intent.name)
-        if change_set is None:
+        change_set = None if found is None else self.hook.change_set(self.stack_name, intent.name)
+        if found is None or change_set is None:
             if found is not None and intent.executed and found["StackStatus"] in ROLLED_BACK:
                 raise self._given_up(context, found, intent)
             self._create(context, found, intent)
@@ -224,12 +224,12 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
             self._wait_for_change_set(CREATED, intent)
             return None
         if change_set["Status"] == "FAILED":
-            return self._not_made(context, found or {}, change_set, intent)
-        return self._carry_out(context, found or {}, change_set, intent)
+            return self._not_made(context, found, change_set, intent)
+        return self._carry_out(context, found, change_set, intent)
 
     def _create(self, context: Context, found: Mapping[str, Any] | None, intent: Intent) -> None:
-        intent.executed = False
-        self._store(context, intent)
+        if intent.executed:  # and gone since: CloudFormation has seen both tokens
+            self._renew(context, intent)
         parameters = {
             name: self.hook.resolve(str(value), self.stack_prefix) for name, value in (self.parameters or {}).items()
         }
@@ -260,7 +260,7 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
         if state == "EXECUTE_IN_PROGRESS":
             self._wait_for_change_set(EXECUTED, intent)
             return None
-        if state == "EXECUTE_COMPLETE" and found.get("StackStatus") in GOOD:
+        if state == "EXECUTE_COMPLETE" and found["StackStatus"] in GOOD:
             self._forget(context)
             return self._finished(context, found, changes_of(change_set))
         if state == "OBSOLETE":  # somebody else has changed the stack since

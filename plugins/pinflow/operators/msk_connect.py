@@ -452,7 +452,8 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
 
     The definition, with the connector's ARN, is put into the task state store before the connector is deleted, so a
     crash in between loses nothing, and a retry knows whether what it finds is the old one or the new one. Committed
-    offsets stay in the consumer group: no record is read twice or skipped.
+    offsets stay in the consumer group: no record is read twice or skipped. Tags are no part of the definition that MSK
+    Connect tells: the new connector has none.
 
     :param connector_name: the connector's name. (templated)
     :raises NotFound: there is no such connector and no stored definition.
@@ -572,6 +573,7 @@ def definition(described: Mapping[str, Any]) -> dict[str, Any]:
         "workerConfiguration",
         "logDelivery",
         "capacity",
+        "networkType",
     )
     return {name: described[name] for name in same if described.get(name)}
 

@@ -1,4 +1,4 @@
-"""An Airflow home of its own, a task's context, and small servers that answer as the originals do."""
+"""An Airflow home of its own, a task's context, scripts of AWS calls, and small servers like the originals."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from botocore.stub import Stubber
 
 from tests.unit.plugins.streaming_workspace import StreamingWorkspace
 
@@ -50,6 +51,47 @@ class TaskInstance:
 def context() -> dict[str, Any]:
     """A task's context."""
     return {"ti": TaskInstance(), "task_state_store": StateStore(), "params": {}}
+
+
+class Script:
+    """The calls that a test expects of an operator or sensor, in order, with what the service answers.
+
+    A test module derives ``Calls`` from it, with the calls of its service.
+    """
+
+    def __init__(self, operator: Any) -> None:
+        self.stubber = Stubber(operator.hook.conn)
+        self.stubber.activate()
+
+    def call(self, action: str, answer: dict[str, Any] | None = None, /, **expected: Any) -> Self:
+        """A call with these arguments."""
+        self.stubber.add_response(action, answer or {}, expected)
+        return self
+
+    def refuse(self, action: str, code: str, status: int = 400) -> Self:
+        """A call that is refused."""
+        self.stubber.add_client_error(action, code, f"{code} it is", http_status_code=status)
+        return self
+
+
+@pytest.fixture
+def script(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], Script]]:
+    """What makes the ``Calls`` of the test's module for an operator; the test fails when one of them is not made."""
+    made: list[Script] = []
+
+    def make(operator: Any) -> Script:
+        made.append(request.module.Calls(operator))
+        return made[-1]
+
+    yield make
+    for entry in made:
+        entry.stubber.assert_no_pending_responses()
+
+
+@pytest.fixture(params=["no_wait", "wait", "defer"])
+def waiting(request: pytest.FixtureRequest) -> dict[str, bool]:
+    """The arguments of each way to wait."""
+    return {"wait_for_completion": request.param == "wait", "deferrable": request.param == "defer"}
 
 
 class JsonServer:

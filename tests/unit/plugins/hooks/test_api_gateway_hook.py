@@ -89,6 +89,26 @@ class TestHook:
         assert found is not None
         assert found["id"] == API
 
+    @pytest.mark.parametrize(
+        ("tags", "told", "ids"),
+        [
+            ({"1": TAGS, "2": None, "3": {**TAGS, "more": "x"}}, "2 of 3 APIs of this name", "1, 3"),
+            ({"1": {}, "2": None}, "0 of 2 APIs of this name", "1, 2"),
+            ({"1": dict.fromkeys(TAGS, "another's")}, "0 of 1 APIs of this name", "1"),
+        ],
+        ids=["several", "untagged", "another's"],
+    )
+    def test_one_that_may_be_anothers_is_not_taken(
+        self, hook: ApiGatewayHook, tags: dict[str, Any], told: str, ids: str
+    ) -> None:
+        found = [api(id=name, tags=given) for name, given in tags.items()]
+        listed = [{key: value for key, value in entry.items() if value is not None} for entry in found]
+        with Stubber(hook.conn) as stubber:
+            stubber.add_response("get_rest_apis", {"items": [api(name="x", id="9"), *listed]}, {"limit": 500})
+            with pytest.raises(CannotReconcile, match=told) as caught:
+                hook.api(NAME, TAGS)
+        assert caught.value.data["ids"] == ids
+
     def test_find(self, hook: ApiGatewayHook) -> None:
         with Stubber(hook.conn) as stubber:
             answer(stubber, None)
@@ -128,6 +148,20 @@ class TestStageSpec:
     def test_nothing_asked_only_the_deployment_counts(self) -> None:
         assert StageSpec().patches({"deploymentId": "d1", "variables": {"a": "b"}}, "d1") == []
         assert [patch["path"] for patch in StageSpec().patches({}, "d1")] == ["/deploymentId"]
+
+    def test_what_is_not_asked_for_stays_as_it_is(self) -> None:
+        settings = {"throttlingRateLimit": 5.0, "throttlingBurstLimit": 5, "metricsEnabled": True}
+        stage = {
+            "deploymentId": "d",
+            "variables": {"a": "b"},
+            "methodSettings": {"*/*": settings},
+            "accessLogSettings": {"destinationArn": "arn:log", "format": "$context.requestId"},
+        }
+        assert StageSpec().patches(stage, "d") == []
+
+    def test_a_stage_that_has_no_variables_yet(self) -> None:
+        patch = StageSpec(variables={"a": "b"}).patches({"deploymentId": "d"}, "d")
+        assert patch == [{"op": "replace", "path": "/variables/a", "value": "b"}]
 
     @pytest.mark.parametrize(("rate", "text"), [(0.5, "0.5"), (10_000.0, "10000"), (0.0, "0")])
     def test_numbers_as_the_service_takes_them(self, rate: float, text: str) -> None:

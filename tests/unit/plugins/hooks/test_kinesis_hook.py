@@ -199,6 +199,13 @@ class TestPutRecords:
         assert (outcome.state, outcome.attempts) == (state, len(errors))
         assert outcome.code
 
+    def test_an_answer_of_another_length_is_not_read(self, hook: KinesisStreamsHook) -> None:
+        """Which record a result is for is told by its place alone."""
+        with Stubber(hook.conn) as stubber:
+            stubber.add_response("put_records", {"Records": [{"ShardId": "s0", "SequenceNumber": "1"}]})
+            with pytest.raises(ValueError, match="shorter"):
+                hook.put_records("s", [Record("a", b"a"), Record("b", b"b")], AT_ONCE)
+
     def test_the_pauses_grow_and_are_jittered(self) -> None:
         waits: dict[int, list[float]] = {}
         for attempt in (1, 4, 9):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from botocore.stub import Stubber
 
 from pinflow.exceptions import CannotReconcile, NotFound, NotSent, Rejected, Unavailable, WaitTimedOut
 from pinflow.hooks.api_gateway import ApiGatewayHook
@@ -24,7 +23,7 @@ from pinflow.operators.api_gateway import (
     ApiGatewayTestMethodOperator,
 )
 from pinflow.triggers.api_gateway import ApiGatewayApiTrigger
-from tests.unit.plugins.conftest import JsonServer
+from tests.unit.plugins.conftest import JsonServer, Script
 from tests.unit.sigv4 import KEY, SECRET, authorization
 
 NAME, API = "pinflow", "a1b2c3"
@@ -58,23 +57,19 @@ def api(**more: Any) -> dict[str, Any]:
     return {"id": API, "name": NAME, "tags": TAGS, "createdDate": NOW, **more}
 
 
-class Script:
-    """The calls that a test expects, in order, with what the service answers."""
+class Calls(Script):
+    """What the operators ask of API Gateway."""
 
-    def __init__(self, operator: Any) -> None:
-        self.stubber = Stubber(operator.hook.conn)
-        self.stubber.activate()
-
-    def listed(self, *found: dict[str, Any]) -> Script:
+    def listed(self, *found: dict[str, Any]) -> Self:
         """A look at all APIs."""
         return self.call("get_rest_apis", {"items": list(found)}, limit=500)
 
-    def create(self) -> Script:
+    def create(self) -> Self:
         """The call that makes the API."""
         kind = {"types": ["REGIONAL"]}
         return self.call("create_rest_api", api(), name=NAME, tags=TAGS, endpointConfiguration=kind)
 
-    def put(self, **more: Any) -> Script:
+    def put(self, **more: Any) -> Self:
         """The import."""
         return self.call(
             "put_rest_api",
@@ -86,38 +81,10 @@ class Script:
             body=RENDERED.encode(),
         )
 
-    def tagged(self) -> Script:
+    def tagged(self) -> Self:
         """The tag that says what was imported."""
         arn = f"arn:aws:apigateway:us-east-1::/restapis/{API}"
         return self.call("tag_resource", {}, resourceArn=arn, tags={**TAGS, TAG: DIGEST})
-
-    def call(self, action: str, answer: dict[str, Any] | None = None, /, **expected: Any) -> Script:
-        """Another call."""
-        self.stubber.add_response(action, answer or {}, expected)
-        return self
-
-    def refuse(self, name: str, code: str, status: int = 400) -> Script:
-        """A call that is refused."""
-        self.stubber.add_client_error(name, code, f"{code} it is", http_status_code=status)
-        return self
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[[Any], Script]]:
-    made: list[Script] = []
-
-    def make(operator: Any) -> Script:
-        made.append(Script(operator))
-        return made[-1]
-
-    yield make
-    for entry in made:
-        entry.stubber.assert_no_pending_responses()
-
-
-@pytest.fixture(params=["no_wait", "wait", "defer"])
-def waiting(request: pytest.FixtureRequest) -> dict[str, bool]:
-    return {"wait_for_completion": request.param == "wait", "deferrable": request.param == "defer"}
 
 
 class TestApiGatewayImportOperator:
@@ -258,7 +225,7 @@ class TestApiGatewayDeployOperator:
 
         return make
 
-    def start(self, calls: Script, *deployments: tuple[str, str]) -> Script:
+    def start(self, calls: Calls, *deployments: tuple[str, str]) -> Calls:
         calls.listed(api(tags={**TAGS, TAG: DIGEST}))
         items = [
             {"id": name, "description": description, "createdDate": NOW + timedelta(seconds=number)}
@@ -266,7 +233,7 @@ class TestApiGatewayDeployOperator:
         ]
         return calls.call("get_deployments", {"items": items}, restApiId=API, limit=500)
 
-    def patch(self, calls: Script, **values: str) -> Script:
+    def patch(self, calls: Calls, **values: str) -> Calls:
         patches = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
         return calls.call("update_stage", self.STAGE, restApiId=API, stageName="prod", patchOperations=patches)
 
@@ -365,7 +332,7 @@ class TestApiGatewayTestMethodOperator:
         return ApiGatewayTestMethodOperator(task_id="t", **{**IDENTITY, "path": "/topics?limit=1", **arguments})
 
     @staticmethod
-    def resources(calls: Script) -> Script:
+    def resources(calls: Calls) -> Calls:
         items = [{"id": "r1", "path": "/topics"}, {"id": "r2", "path": "/{proxy+}"}]
         return calls.call("get_resources", {"items": items}, restApiId=API, limit=500)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from botocore.stub import ANY, Stubber
+from botocore.stub import ANY
 
 from pinflow.exceptions import CannotReconcile, NotFound, Rejected, StackFailed, Unavailable, WaitTimedOut
 from pinflow.operators import cloudformation
@@ -20,6 +20,7 @@ from pinflow.operators.cloudformation import (
     CloudFormationDescribeStackOperator,
 )
 from pinflow.triggers.cloudformation import CloudFormationStackTrigger
+from tests.unit.plugins.conftest import Script
 
 NAME = "pinflow-storage"
 ID = f"arn:aws:cloudformation:us-east-1:000000000000:stack/{NAME}/1"
@@ -51,30 +52,26 @@ def described(status: str, name: str = NAME, **outputs: str) -> dict[str, Any]:
     return {"Stacks": [stack]}
 
 
-class Script:
-    """The calls that a test expects, in order, with what the service answers."""
+class Calls(Script):
+    """What the operators ask of CloudFormation."""
 
-    def __init__(self, operator: Any) -> None:
-        self.stubber = Stubber(operator.hook.conn)
-        self.stubber.activate()
-
-    def look(self, status: str, name: str = NAME, **outputs: str) -> Script:
+    def look(self, status: str, name: str = NAME, **outputs: str) -> Self:
         """A look at the stack."""
         return self.call("describe_stacks", described(status, name, **outputs), StackName=name)
 
-    def absent(self, name: str = NAME) -> Script:
+    def absent(self, name: str = NAME) -> Self:
         """A look that finds nothing, in the service's own words."""
         text = f"Stack with id {name} does not exist"
         self.stubber.add_client_error("describe_stacks", "ValidationError", text, http_status_code=400)
         return self
 
-    def no_change_set(self) -> Script:
+    def no_change_set(self) -> Self:
         """A look at a change set that is not there."""
         return self.refuse("describe_change_set", "ChangeSetNotFound", 404)
 
     def change_set(
         self, status: str = "CREATE_COMPLETE", execution: str = "AVAILABLE", reason: str = "", **more: Any
-    ) -> Script:
+    ) -> Self:
         """A look at the change set."""
         change = {"LogicalResourceId": "Bucket", "ResourceType": "AWS::S3::Bucket", "Action": "Add"}
         answer = {
@@ -85,7 +82,7 @@ class Script:
         }
         return self.call("describe_change_set", answer, StackName=NAME, ChangeSetName=ANY)
 
-    def create(self, kind: str = "CREATE", **more: Any) -> Script:
+    def create(self, kind: str = "CREATE", **more: Any) -> Self:
         """The call that makes the change set, and the wait for it."""
         expected = {
             "StackName": NAME,
@@ -99,11 +96,11 @@ class Script:
         }
         return self.call("create_change_set", {"Id": CHANGE, "StackId": ID}, **{**expected, **more})
 
-    def execute(self) -> Script:
+    def execute(self) -> Self:
         """The call that carries the change set out."""
         return self.call("execute_change_set", StackName=NAME, ChangeSetName=ANY, ClientRequestToken=ANY)
 
-    def events(self, *failed: tuple[str, str], token: str | None = None) -> Script:
+    def events(self, *failed: tuple[str, str], token: str | None = None) -> Self:
         """The stack's events, the newest first."""
         made = [
             {
@@ -120,34 +117,6 @@ class Script:
             for name, reason in failed
         ]
         return self.call("describe_stack_events", {"StackEvents": made}, StackName=ID)
-
-    def call(self, name: str, answer: dict[str, Any] | None = None, **expected: Any) -> Script:
-        """Another call."""
-        self.stubber.add_response(name, answer or {}, expected)
-        return self
-
-    def refuse(self, name: str, code: str, status: int = 400) -> Script:
-        """A call that is refused."""
-        self.stubber.add_client_error(name, code, f"{code} it is", http_status_code=status)
-        return self
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[[Any], Script]]:
-    made: list[Script] = []
-
-    def make(operator: Any) -> Script:
-        made.append(Script(operator))
-        return made[-1]
-
-    yield make
-    for entry in made:
-        entry.stubber.assert_no_pending_responses()
-
-
-@pytest.fixture(params=["no_wait", "wait", "defer"])
-def waiting(request: pytest.FixtureRequest) -> dict[str, bool]:
-    return {"wait_for_completion": request.param == "wait", "deferrable": request.param == "defer"}
 
 
 def stored(context: Any, executed: bool = False) -> str:
@@ -178,7 +147,7 @@ class TestCloudFormationDeployStackOperator:
 
     def test_creates(self, context: Any, script: Any, deploy: Any, waiting: Any) -> None:
         operator = deploy(**waiting)
-        calls = script(operator).absent().no_change_set().create().change_set()
+        calls = script(operator).absent().create().change_set()
         calls.look("REVIEW_IN_PROGRESS").change_set().execute()
         if waiting["deferrable"]:
             with pytest.raises(TaskDeferred) as deferred:
@@ -204,13 +173,13 @@ class TestCloudFormationDeployStackOperator:
 
     def test_the_name_is_noted_before_the_change_set_is_made(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy()
-        script(operator).absent().no_change_set().refuse("create_change_set", "InternalFailure", 500)
+        script(operator).absent().refuse("create_change_set", "InternalFailure", 500)
         with pytest.raises(Unavailable, match="InternalFailure"):
             operator.execute(context)
         first = context["task_state_store"]["change_set"]["name"]
         again = deploy()
         expected = {"ChangeSetName": first, "ClientToken": first}
-        script(again).absent().no_change_set().create(**expected).refuse("describe_change_set", "Other")
+        script(again).absent().create(**expected).refuse("describe_change_set", "Other")
         with pytest.raises(WaitTimedOut):
             again.execute(context)
 
@@ -223,7 +192,7 @@ class TestCloudFormationDeployStackOperator:
 
     def test_a_lost_answer_of_both_calls_starts_nothing_twice(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy()
-        calls = script(operator).absent().no_change_set().refuse("create_change_set", "AlreadyExistsException")
+        calls = script(operator).absent().refuse("create_change_set", "AlreadyExistsException")
         calls.change_set().look("REVIEW_IN_PROGRESS").change_set()
         calls.refuse("execute_change_set", "InvalidChangeSetStatus").look("CREATE_COMPLETE")
         calls.look("CREATE_COMPLETE").change_set(execution="EXECUTE_COMPLETE")
@@ -231,7 +200,7 @@ class TestCloudFormationDeployStackOperator:
 
     def test_other_refusals_of_both_calls_stand(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy()
-        script(operator).absent().no_change_set().refuse("create_change_set", "ValidationError")
+        script(operator).absent().refuse("create_change_set", "ValidationError")
         with pytest.raises(Rejected, match="create_change_set for the stack pinflow-storage"):
             operator.execute(context)
         operator = deploy()
@@ -250,13 +219,36 @@ class TestCloudFormationDeployStackOperator:
         assert (done["changes"], done["outputs"]) == ([], {"Bucket": "b"})
         assert context["task_state_store"] == {}
 
-    def test_a_change_set_that_cannot_be_made(self, context: Any, script: Any, deploy: Any) -> None:
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [
+            (None, "CREATE"),
+            ("REVIEW_IN_PROGRESS", "CREATE"),
+            ("CREATE_COMPLETE", "UPDATE"),
+            ("IMPORT_COMPLETE", "UPDATE"),
+            ("UPDATE_ROLLBACK_COMPLETE", "UPDATE"),
+        ],
+    )
+    def test_a_stack_that_has_no_resources_yet_is_created_any_other_updated(
+        self, context: Any, script: Any, deploy: Any, status: str | None, kind: str
+    ) -> None:
         operator = deploy()
-        reason = "Parameter Prefix has no value"
+        calls = script(operator).absent() if status is None else script(operator).look(status).no_change_set()
+        calls.create(kind).refuse("describe_change_set", "Other")
+        with pytest.raises(WaitTimedOut):
+            operator.execute(context)
+
+    @pytest.mark.parametrize(
+        ("reason", "told"), [("Parameter Prefix has no value",) * 2, ("", "It says: nothing")], ids=["told", "untold"]
+    )
+    def test_a_change_set_that_cannot_be_made(
+        self, context: Any, script: Any, deploy: Any, reason: str, told: str
+    ) -> None:
+        operator = deploy()
         calls = script(operator).look("CREATE_COMPLETE").no_change_set().create("UPDATE").change_set("FAILED")
         calls.look("CREATE_COMPLETE").change_set("FAILED", "UNAVAILABLE", reason)
         calls.call("delete_change_set", StackName=NAME, ChangeSetName=ANY)
-        with pytest.raises(Rejected, match=reason):
+        with pytest.raises(Rejected, match=told):
             operator.execute(context)
         assert context["task_state_store"] == {}, "the next try makes another"
 
@@ -294,6 +286,28 @@ class TestCloudFormationDeployStackOperator:
         calls.call("delete_change_set", StackName=NAME, ChangeSetName=ANY)
         assert operator.execute(context)["changes"] == []
 
+    @pytest.mark.parametrize("status", [None, "UPDATE_COMPLETE"], ids=["its stack too", "only it"])
+    def test_one_that_was_carried_out_and_is_gone_is_made_again_under_a_new_name(
+        self, context: Any, script: Any, deploy: Any, status: str | None
+    ) -> None:
+        old = stored(context, executed=True)
+        operator = deploy()
+        calls = script(operator).absent() if status is None else script(operator).look(status).no_change_set()
+        calls.refuse("create_change_set", "InternalFailure", 500)
+        with pytest.raises(Unavailable):
+            operator.execute(context)
+        noted = context["task_state_store"]["change_set"]
+        assert noted["executed"] is False
+        assert noted["name"] not in (old, ""), "CloudFormation has seen the tokens of the old name"
+        again = deploy()
+        calls = script(again).absent() if status is None else script(again).look(status).no_change_set()
+        kind = "CREATE" if status is None else "UPDATE"
+        calls.create(kind, ChangeSetName=noted["name"], ClientToken=noted["name"]).refuse(
+            "describe_change_set", "Other"
+        )
+        with pytest.raises(WaitTimedOut):
+            again.execute(context)
+
     @pytest.mark.parametrize("answers", ["EXECUTE_FAILED", "EXECUTE_COMPLETE", None])
     def test_an_update_that_was_rolled_back(self, context: Any, script: Any, deploy: Any, answers: str | None) -> None:
         token = stored(context, executed=True)
@@ -328,7 +342,7 @@ class TestCloudFormationDeployStackOperator:
         operator = deploy(wait_for_completion=False)
         calls = script(operator).look(status).call("delete_stack", StackName=NAME, ClientRequestToken=ANY)
         calls.look("DELETE_IN_PROGRESS", name=ID).look("DELETE_COMPLETE", name=ID)
-        calls.absent().no_change_set().create().change_set().look("REVIEW_IN_PROGRESS").change_set().execute()
+        calls.absent().create().change_set().look("REVIEW_IN_PROGRESS").change_set().execute()
         assert operator.execute(context)["changes"]
 
     @pytest.mark.parametrize("status", ["CREATE_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"])
@@ -380,7 +394,7 @@ class TestCloudFormationDeployStackOperator:
             capabilities=["CAPABILITY_NAMED_IAM"],
             role_arn="${roles.DeployRoleArn}",
         )
-        calls = script(operator).absent().no_change_set()
+        calls = script(operator).absent()
         calls.look("CREATE_COMPLETE", name="pinflow-network", PrivateSubnets="s-1,s-2")
         calls.look("CREATE_COMPLETE", name="pinflow-roles", DeployRoleArn="arn:aws:iam::000000000000:role/deploy")
         calls.create(
@@ -398,17 +412,17 @@ class TestCloudFormationDeployStackOperator:
 
     def test_references_that_lead_nowhere(self, context: Any, script: Any, deploy: Any) -> None:
         operator = deploy(parameters={"Vpc": "${network.VpcId}"}, stack_prefix="pinflow")
-        script(operator).absent().no_change_set().absent("pinflow-network")
+        script(operator).absent().absent("pinflow-network")
         with pytest.raises(NotFound, match="no stack pinflow-network"):
             operator.execute(context)
         operator = deploy(parameters={"Vpc": "${network.VpcId}"}, stack_prefix="pinflow")
-        script(operator).absent().no_change_set().look("CREATE_COMPLETE", name="pinflow-network", Other="1")
+        script(operator).absent().look("CREATE_COMPLETE", name="pinflow-network", Other="1")
         with pytest.raises(NotFound, match=r"no output VpcId\. It has: Other"):
             operator.execute(context)
 
     def test_a_template_by_url(self, context: Any, script: Any) -> None:
         operator = CloudFormationDeployStackOperator(task_id="t", stack_name=NAME, template_url="https://s3/x", **FAST)
-        calls = script(operator).absent().no_change_set()
+        calls = script(operator).absent()
         calls.call(
             "create_change_set",
             {"Id": CHANGE, "StackId": ID},
@@ -426,11 +440,11 @@ class TestCloudFormationDeployStackOperator:
     def test_templates_that_cannot_be_sent(self, context: Any, script: Any, template: Path) -> None:
         template.write_text("x" * 51_201)
         operator = CloudFormationDeployStackOperator(task_id="t", stack_name=NAME, template_path=template, **FAST)
-        script(operator).absent().no_change_set()
+        script(operator).absent()
         with pytest.raises(ValueError, match="51201 bytes; a call takes 51200"):
             operator.execute(context)
         operator = CloudFormationDeployStackOperator(task_id="t", stack_name=NAME, **FAST)
-        script(operator).absent().no_change_set()
+        script(operator).absent()
         with pytest.raises(ValueError, match="either template_path or template_url"):
             operator.execute(context)
 
@@ -446,7 +460,7 @@ class TestCloudFormationDeployStackOperator:
     @pytest.mark.parametrize(("code", "kind"), [("Throttling", Unavailable), ("AccessDenied", Rejected)])
     def test_refusals(self, context: Any, script: Any, deploy: Any, code: str, kind: type[Exception]) -> None:
         operator = deploy()
-        script(operator).absent().no_change_set().refuse("create_change_set", code)
+        script(operator).absent().refuse("create_change_set", code)
         with pytest.raises(kind, match=code):
             operator.execute(context)
 

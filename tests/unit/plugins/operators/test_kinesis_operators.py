@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from botocore.stub import Stubber
 
 from pinflow.exceptions import NotFound, RecordsNotAccepted, Rejected, Unavailable, WaitTimedOut
 from pinflow.hooks.kinesis import Outcome, OutcomeState, Record
@@ -21,6 +19,7 @@ from pinflow.operators.kinesis import (
     record,
 )
 from pinflow.triggers.kinesis import KinesisStreamTrigger
+from tests.unit.plugins.conftest import Script
 
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -52,65 +51,33 @@ def summary(status: str = "ACTIVE", shards: int = 2, hours: int = 24, mode: str 
     }
 
 
-class Script:
-    """The calls that a test expects, in order, with what the service answers."""
+class Calls(Script):
+    """What the operators ask of Kinesis."""
 
-    def __init__(self, operator: Any) -> None:
-        self.stubber = Stubber(operator.hook.conn)
-        self.stubber.activate()
-
-    def look(self, status: str = "ACTIVE", **found: Any) -> Script:
+    def look(self, status: str = "ACTIVE", **found: Any) -> Self:
         """A look at the stream."""
         self.stubber.add_response("describe_stream_summary", summary(status, **found), NAME)
         return self
 
-    def absent(self) -> Script:
+    def absent(self) -> Self:
         """A look that finds nothing."""
         return self.refuse("describe_stream_summary", "ResourceNotFoundException")
 
-    def call(self, name: str, answer: dict[str, Any] | None = None, **expected: Any) -> Script:
-        """Another call."""
-        self.stubber.add_response(name, answer or {}, expected)
-        return self
-
-    def refuse(self, name: str, code: str, status: int = 400) -> Script:
-        """A call that is refused."""
-        self.stubber.add_client_error(name, code, f"{code} it is", http_status_code=status)
-        return self
-
-    def create(self, **more: Any) -> Script:
+    def create(self, **more: Any) -> Self:
         """The call that makes the stream."""
         mode = {"StreamModeDetails": {"StreamMode": "PROVISIONED"}, "ShardCount": 2}
         return self.call("create_stream", **NAME, **{**mode, **more})
 
-    def tags(self, **found: str) -> Script:
+    def tags(self, **found: str) -> Self:
         """A look at the tags."""
         entries = [{"Key": key, "Value": value} for key, value in found.items()]
         return self.call("list_tags_for_stream", {"Tags": entries, "HasMoreTags": False}, **NAME)
 
-    def shards(self, target: int, before: int = 2) -> Script:
+    def shards(self, target: int, before: int = 2) -> Self:
         """A change of the shard count."""
         answer = {"StreamName": "s", "CurrentShardCount": before, "TargetShardCount": target}
         arguments = {**NAME, "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"}
         return self.call("update_shard_count", answer, **arguments)
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[[Any], Script]]:
-    made: list[Script] = []
-
-    def make(operator: Any) -> Script:
-        made.append(Script(operator))
-        return made[-1]
-
-    yield make
-    for entry in made:
-        entry.stubber.assert_no_pending_responses()
-
-
-@pytest.fixture(params=["no_wait", "wait", "defer"])
-def waiting(request: pytest.FixtureRequest) -> dict[str, bool]:
-    return {"wait_for_completion": request.param == "wait", "deferrable": request.param == "defer"}
 
 
 def create(**arguments: Any) -> KinesisCreateStreamOperator:

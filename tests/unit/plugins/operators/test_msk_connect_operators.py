@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+import botocore.session
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from botocore.stub import ANY, Stubber
+from botocore.stub import ANY
 
 from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, PluginFailed, WaitTimedOut
 from pinflow.hooks.msk import Cluster
@@ -19,9 +19,11 @@ from pinflow.operators.msk_connect import (
     MskConnectDeleteConnectorOperator,
     MskConnectDeleteCustomPluginOperator,
     MskConnectRestartConnectorOperator,
+    definition,
 )
 from pinflow.sensors.msk_connect import MskConnectConnectorSensor
 from pinflow.triggers.msk_connect import MskConnectConnectorTrigger, MskConnectCustomPluginTrigger
+from tests.unit.plugins.conftest import Script
 
 ARN = "arn:aws:kafkaconnect:us-east-1:000000000000:connector/sink/1-1"
 PLUGIN = "arn:aws:kafkaconnect:us-east-1:000000000000:custom-plugin/p/2-1"
@@ -71,59 +73,32 @@ def plugin(state: str = "ACTIVE", key: str = "sink.zip", **changes: Any) -> dict
     return described | changes
 
 
-class Script:
-    """The calls that a test expects, in order, with what the service answers."""
+class Calls(Script):
+    """What the operators ask of MSK Connect."""
 
-    def __init__(self, operator: Any) -> None:
-        self.stubber = Stubber(operator.hook.conn)
-        self.stubber.activate()
-
-    def connector(self, described: dict[str, Any] | None) -> Script:
+    def connector(self, described: dict[str, Any] | None) -> Self:
         """A look at the connector by its name."""
         names = ["sink-2", "sink"] if described is not None else ["sink-2"]
         self.stubber.add_response("list_connectors", listed(*names), {"connectorNamePrefix": "sink"})
         return self if described is None else self.describe(described)
 
-    def describe(self, described: dict[str, Any]) -> Script:
+    def describe(self, described: dict[str, Any]) -> Self:
         """A look at the connector by its ARN, as waiters do it."""
         self.stubber.add_response("describe_connector", described, {"connectorArn": ARN})
         return self
 
-    def gone(self) -> Script:
+    def gone(self) -> Self:
         """The connector is not there any more."""
-        self.stubber.add_client_error("describe_connector", "NotFoundException", http_status_code=404)
+        self.refuse("describe_connector", "NotFoundException", 404)
         return self
 
-    def plugin(self, described: dict[str, Any] | None) -> Script:
+    def plugin(self, described: dict[str, Any] | None) -> Self:
         """A look at the plugin by its name."""
         found = [] if described is None else [{"name": "p", "customPluginArn": PLUGIN}]
         self.stubber.add_response("list_custom_plugins", {"customPlugins": found}, {"namePrefix": "p"})
         if described is not None:
             self.stubber.add_response("describe_custom_plugin", described, {"customPluginArn": PLUGIN})
         return self
-
-    def call(self, name: str, expected: dict[str, Any], answer: dict[str, Any] | None = None) -> Script:
-        """Another call."""
-        self.stubber.add_response(name, answer or {}, expected)
-        return self
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[[Any], Script]]:
-    made: list[Script] = []
-
-    def make(operator: Any) -> Script:
-        made.append(Script(operator))
-        return made[-1]
-
-    yield make
-    for entry in made:
-        entry.stubber.assert_no_pending_responses()
-
-
-@pytest.fixture(params=["no_wait", "wait", "defer"])
-def waiting(request: pytest.FixtureRequest) -> dict[str, bool]:
-    return {"wait_for_completion": request.param == "wait", "deferrable": request.param == "defer"}
 
 
 def create(**arguments: Any) -> MskConnectCreateConnectorOperator:
@@ -164,7 +139,7 @@ class TestMskConnectCreateConnectorOperator:
             "kafkaClusterEncryptionInTransit": {"encryptionType": "PLAINTEXT"},
             "logDelivery": {"workerLogDelivery": {"cloudWatchLogs": {"enabled": True, "logGroup": "/pinflow"}}},
         }
-        calls = script(operator).connector(None).plugin(plugin()).call("create_connector", expected, CREATED)
+        calls = script(operator).connector(None).plugin(plugin()).call("create_connector", CREATED, **expected)
         if waiting["wait_for_completion"]:
             calls.describe(connector("CREATING")).describe(connector()).connector(connector())
             assert operator.execute(context) == {"connector_arn": ARN, "state": "RUNNING", "changed": ["create"]}
@@ -204,18 +179,16 @@ class TestMskConnectCreateConnectorOperator:
         both = new_config | {"currentVersion": "K3", "capacity": capacity}
         wanted = CONFIG | {"tasks.max": "2"}
         calls = script(operator).connector(old).plugin(plugin())
-        calls.call(
-            "update_connector", {"connectorArn": ARN, "currentVersion": "K1", "connectorConfiguration": wanted}
-        ).describe(connector("UPDATING")).describe(new_config).connector(new_config)
-        calls.call("update_connector", {"connectorArn": ARN, "currentVersion": "K2", "capacity": capacity}).describe(
-            both
-        ).connector(both)
+        calls.call("update_connector", connectorArn=ARN, currentVersion="K1", connectorConfiguration=wanted)
+        calls.describe(connector("UPDATING")).describe(new_config).connector(new_config)
+        calls.call("update_connector", connectorArn=ARN, currentVersion="K2", capacity=capacity)
+        calls.describe(both).connector(both)
         assert operator.execute(context)["changed"] == ["connectorConfiguration", "capacity"]
 
     def test_a_change_that_is_rolled_back_is_an_error_and_not_a_loop(self, context: Any, script: Any) -> None:
         operator = create(configuration=CONFIG | {"tasks.max": "2"})
         calls = script(operator).connector(connector()).plugin(plugin())
-        calls.call("update_connector", {"connectorArn": ARN, "currentVersion": "K1", "connectorConfiguration": ANY})
+        calls.call("update_connector", connectorArn=ARN, currentVersion="K1", connectorConfiguration=ANY)
         calls.describe(connector()).connector(connector())
         with pytest.raises(CannotReconcile, match="did not take the change of connectorConfiguration"):
             operator.execute(context)
@@ -255,19 +228,17 @@ class TestMskConnectCreateConnectorOperator:
 
     def test_failed_is_made_anew_on_request(self, context: Any, script: Any) -> None:
         operator = create(on_failed="restart")
-        calls = script(operator).connector(connector("FAILED")).call("delete_connector", {"connectorArn": ARN})
+        calls = script(operator).connector(connector("FAILED")).call("delete_connector", connectorArn=ARN)
         calls.describe(connector("DELETING")).gone().connector(None).plugin(plugin())
-        calls.call(
-            "create_connector", {**dict.fromkeys(("connectorName",), "sink"), **dict.fromkeys(_CREATE, ANY)}, CREATED
-        )
+        calls.call("create_connector", CREATED, connectorName="sink", **dict.fromkeys(_CREATE, ANY))
         calls.describe(connector()).connector(connector())
         assert operator.execute(context)["changed"] == ["restart", "create"]
 
     def test_it_is_made_anew_only_once(self, context: Any, script: Any) -> None:
         operator = create(on_failed="restart")
-        calls = script(operator).connector(connector("FAILED")).call("delete_connector", {"connectorArn": ARN})
+        calls = script(operator).connector(connector("FAILED")).call("delete_connector", connectorArn=ARN)
         calls.gone().connector(None).plugin(plugin())
-        calls.call("create_connector", {"connectorName": "sink", **dict.fromkeys(_CREATE, ANY)}, CREATED)
+        calls.call("create_connector", CREATED, connectorName="sink", **dict.fromkeys(_CREATE, ANY))
         calls.describe(connector("FAILED")).connector(connector("FAILED")).connector(connector("FAILED"))
         with pytest.raises(ConnectorFailed):
             operator.execute(context)
@@ -276,7 +247,7 @@ class TestMskConnectCreateConnectorOperator:
         operator = create()
         why = {"code": "Worker", "message": "no such bucket"}
         calls = script(operator).connector(None).plugin(plugin())
-        calls.call("create_connector", {"connectorName": "sink", **dict.fromkeys(_CREATE, ANY)}, CREATED)
+        calls.call("create_connector", CREATED, connectorName="sink", **dict.fromkeys(_CREATE, ANY))
         failed = connector("FAILED", stateDescription=why)
         calls.describe(failed).connector(failed).connector(failed)
         with pytest.raises(ConnectorFailed, match="no such bucket"):
@@ -291,9 +262,12 @@ class TestMskConnectCreateConnectorOperator:
         with pytest.raises(WaitTimedOut, match="Max attempts exceeded"):
             operator.execute(context)
 
-    def test_waits_for_a_delete_before_it_makes_a_new_one(self, context: Any, script: Any) -> None:
+    @pytest.mark.parametrize(
+        "why", [{}, {"code": "TaskFailed", "message": "why it is deleted"}], ids=["well", "failed"]
+    )
+    def test_waits_for_a_delete_before_it_makes_a_new_one(self, context: Any, script: Any, why: Any) -> None:
         operator = create(deferrable=True)
-        script(operator).connector(connector("DELETING"))
+        script(operator).connector(connector("DELETING", stateDescription=why))
         with pytest.raises(TaskDeferred) as deferred:
             operator.execute(context)
         assert deferred.value.trigger.serialize()[1]["waiter_name"] == "connector_deleted"
@@ -346,10 +320,10 @@ class TestMskConnectCreateCustomPluginOperator:
 
     def test_creates(self, context: Any, script: Any, waiting: Any) -> None:
         operator = self.operator(**waiting)
-        calls = script(operator).plugin(None).call("create_custom_plugin", self.expected(), self.created)
+        calls = script(operator).plugin(None).call("create_custom_plugin", self.created, **self.expected())
         if waiting["wait_for_completion"]:
-            calls.call("describe_custom_plugin", {"customPluginArn": PLUGIN}, plugin("CREATING"))
-            calls.call("describe_custom_plugin", {"customPluginArn": PLUGIN}, plugin()).plugin(plugin())
+            calls.call("describe_custom_plugin", plugin("CREATING"), customPluginArn=PLUGIN)
+            calls.call("describe_custom_plugin", plugin(), customPluginArn=PLUGIN).plugin(plugin())
             assert operator.execute(context) == {"custom_plugin_arn": PLUGIN, "revision": 1, "state": "ACTIVE"}
         elif waiting["deferrable"]:
             with pytest.raises(TaskDeferred) as deferred:
@@ -363,7 +337,7 @@ class TestMskConnectCreateCustomPluginOperator:
     def test_a_jar(self, context: Any, script: Any) -> None:
         operator = self.operator(key="sink.jar", wait_for_completion=False)
         calls = script(operator).plugin(None)
-        calls.call("create_custom_plugin", self.expected("sink.jar", "JAR"), self.created)
+        calls.call("create_custom_plugin", self.created, **self.expected("sink.jar", "JAR"))
         operator.execute(context)
 
     def test_adopts(self, context: Any, script: Any) -> None:
@@ -380,10 +354,10 @@ class TestMskConnectCreateCustomPluginOperator:
     def test_one_that_failed_before_is_made_again(self, context: Any, script: Any) -> None:
         operator = self.operator()
         calls = script(operator).plugin(plugin("CREATE_FAILED"))
-        calls.call("delete_custom_plugin", {"customPluginArn": PLUGIN})
-        calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
-        calls.plugin(None).call("create_custom_plugin", self.expected(), self.created)
-        calls.call("describe_custom_plugin", {"customPluginArn": PLUGIN}, plugin()).plugin(plugin())
+        calls.call("delete_custom_plugin", customPluginArn=PLUGIN)
+        calls.refuse("describe_custom_plugin", "NotFoundException", 404)
+        calls.plugin(None).call("create_custom_plugin", self.created, **self.expected())
+        calls.call("describe_custom_plugin", plugin(), customPluginArn=PLUGIN).plugin(plugin())
         assert operator.execute(context)["state"] == "ACTIVE"
 
     def test_one_that_fails_now_is_told_with_its_reason(self, context: Any, script: Any) -> None:
@@ -397,7 +371,7 @@ class TestMskConnectCreateCustomPluginOperator:
 class TestDeletes:
     def test_connector(self, context: Any, script: Any, waiting: Any) -> None:
         operator = MskConnectDeleteConnectorOperator(task_id="t", connector_name="sink", **FAST, **waiting)
-        calls = script(operator).connector(connector()).call("delete_connector", {"connectorArn": ARN})
+        calls = script(operator).connector(connector()).call("delete_connector", connectorArn=ARN)
         if waiting["wait_for_completion"]:
             calls.describe(connector("DELETING")).gone()
             assert operator.execute(context) is True
@@ -427,9 +401,9 @@ class TestDeletes:
 
     def test_plugin(self, context: Any, script: Any, waiting: Any) -> None:
         operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST, **waiting)
-        calls = script(operator).plugin(plugin()).call("delete_custom_plugin", {"customPluginArn": PLUGIN})
+        calls = script(operator).plugin(plugin()).call("delete_custom_plugin", customPluginArn=PLUGIN)
         if waiting["wait_for_completion"]:
-            calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
+            calls.refuse("describe_custom_plugin", "NotFoundException", 404)
         if waiting["deferrable"]:
             with pytest.raises(TaskDeferred) as deferred:
                 operator.execute(context)
@@ -442,7 +416,7 @@ class TestDeletes:
     def test_a_plugin_that_is_being_deleted(self, context: Any, script: Any) -> None:
         operator = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST)
         calls = script(operator).plugin(plugin("DELETING"))
-        calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
+        calls.refuse("describe_custom_plugin", "NotFoundException", 404)
         assert operator.execute(context) is True
 
     def test_a_plugin_that_stays(self, context: Any, script: Any) -> None:
@@ -453,12 +427,12 @@ class TestDeletes:
 
     def test_gone_between_the_list_and_the_look(self, context: Any, script: Any) -> None:
         connectors = MskConnectDeleteConnectorOperator(task_id="t", connector_name="sink", **FAST)
-        script(connectors).call("list_connectors", {"connectorNamePrefix": "sink"}, listed("sink")).gone()
+        script(connectors).call("list_connectors", listed("sink"), connectorNamePrefix="sink").gone()
         assert connectors.execute(context) is False
         plugins = MskConnectDeleteCustomPluginOperator(task_id="t", plugin_name="p", **FAST)
         found = {"customPlugins": [{"name": "p", "customPluginArn": PLUGIN}]}
-        calls = script(plugins).call("list_custom_plugins", {"namePrefix": "p"}, found)
-        calls.stubber.add_client_error("describe_custom_plugin", "NotFoundException", http_status_code=404)
+        calls = script(plugins).call("list_custom_plugins", found, namePrefix="p")
+        calls.refuse("describe_custom_plugin", "NotFoundException", 404)
         assert plugins.execute(context) is False
 
     def test_no_plugin(self, context: Any, script: Any) -> None:
@@ -475,16 +449,23 @@ class TestMskConnectRestartConnectorOperator:
 
     def test_makes_it_anew_from_its_own_definition(self, context: Any, script: Any) -> None:
         operator = self.operator()
-        calls = script(operator).connector(connector("FAILED")).call("delete_connector", {"connectorArn": ARN}).gone()
-        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
-        calls.call("create_connector", self.same, CREATED).describe(connector()).connector(connector())
+        calls = script(operator).connector(connector("FAILED")).call("delete_connector", connectorArn=ARN).gone()
+        calls.call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same).describe(connector()).connector(connector())
         assert operator.execute(context) == {"connector_arn": ARN, "state": "RUNNING"}
         assert context["task_state_store"] == {}
+
+    def test_all_that_it_was_made_with_and_that_the_service_tells_comes_back(self) -> None:
+        model = botocore.session.get_session().get_service_model("kafkaconnect")
+        told = set(model.operation_model("DescribeConnector").output_shape.members)
+        taken = set(model.operation_model("CreateConnector").input_shape.members)
+        assert definition(dict.fromkeys(told, "x")) == dict.fromkeys(taken & told, "x")
+        assert definition({**connector(), "workerConfiguration": {}}) == definition(connector())
 
     def test_the_definition_is_stored_before_the_delete(self, context: Any, script: Any) -> None:
         operator = self.operator()
         calls = script(operator).connector(connector())
-        calls.stubber.add_client_error("delete_connector", "ServiceUnavailableException")
+        calls.refuse("delete_connector", "ServiceUnavailableException", 503)
         with pytest.raises(operator.hook.conn.exceptions.ClientError):
             operator.execute(context)
         assert context["task_state_store"]["connector_definition"]["connectorConfiguration"] == CONFIG
@@ -493,23 +474,23 @@ class TestMskConnectRestartConnectorOperator:
         stored = {name: value for name, value in connector().items() if name in self.same}
         context["task_state_store"].set("connector_definition", stored)
         operator = self.operator()
-        calls = script(operator).connector(None).call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
-        calls.call("create_connector", self.same, CREATED).describe(connector()).connector(connector())
+        calls = script(operator).connector(None).call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same).describe(connector()).connector(connector())
         assert operator.execute(context)["state"] == "RUNNING"
 
     @pytest.mark.parametrize("state", ["RUNNING", "DELETING"])
     def test_a_retry_after_a_crash_before_the_delete_deletes_it(self, context: Any, script: Any, state: str) -> None:
         first = self.operator()
         calls = script(first).connector(connector())
-        calls.stubber.add_client_error("delete_connector", "ServiceUnavailableException")
+        calls.refuse("delete_connector", "ServiceUnavailableException", 503)
         with pytest.raises(first.hook.conn.exceptions.ClientError):
             first.execute(context)
         again = self.operator()
         calls = script(again).connector(connector(state))
         if state == "RUNNING":
-            calls.call("delete_connector", {"connectorArn": ARN})
-        calls.gone().call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
-        calls.call("create_connector", self.same, CREATED).describe(connector()).connector(connector())
+            calls.call("delete_connector", connectorArn=ARN)
+        calls.gone().call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same).describe(connector()).connector(connector())
         assert again.execute(context)["state"] == "RUNNING"
         assert context["task_state_store"] == {}
 
@@ -519,25 +500,25 @@ class TestMskConnectRestartConnectorOperator:
         context["task_state_store"].set("connector_arn", ARN.replace("/1-1", "/0-1"))
         operator = self.operator()
         calls = script(operator).connector(connector("CREATING"))
-        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed("sink"))
+        calls.call("list_connectors", listed("sink"), connectorNamePrefix="sink")
         calls.describe(connector()).connector(connector())
         assert operator.execute(context)["state"] == "RUNNING"
 
     def test_without_waiting_or_a_state_store(self, context: Any, script: Any) -> None:
         del context["task_state_store"]
         operator = self.operator()
-        calls = script(operator).connector(connector()).call("delete_connector", {"connectorArn": ARN}).gone()
+        calls = script(operator).connector(connector()).call("delete_connector", connectorArn=ARN).gone()
         operator.wait_for_completion = False  # the delete is waited for nevertheless
-        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
-        calls.call("create_connector", self.same, CREATED).connector(connector("CREATING"))
+        calls.call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same).connector(connector("CREATING"))
         assert operator.execute(context)["state"] == "CREATING"
 
     @pytest.mark.parametrize(("state", "kind"), [("FAILED", ConnectorFailed), ("CREATING", WaitTimedOut)])
     def test_one_that_does_not_come_back(self, context: Any, script: Any, state: str, kind: type[Exception]) -> None:
         operator = self.operator()
-        calls = script(operator).connector(connector()).call("delete_connector", {"connectorArn": ARN}).gone()
-        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
-        calls.call("create_connector", self.same, CREATED)
+        calls = script(operator).connector(connector()).call("delete_connector", connectorArn=ARN).gone()
+        calls.call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same)
         for _ in range(1 if state == "FAILED" else 3):
             calls.describe(connector(state))
         calls.connector(connector(state))
@@ -558,11 +539,11 @@ class TestMskConnectRestartConnectorOperator:
 
     def test_deferred(self, context: Any, script: Any) -> None:
         operator = self.operator(deferrable=True)
-        calls = script(operator).connector(connector()).call("delete_connector", {"connectorArn": ARN})
+        calls = script(operator).connector(connector()).call("delete_connector", connectorArn=ARN)
         with pytest.raises(TaskDeferred) as first:
             operator.execute(context)
-        calls.connector(None).call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
-        calls.call("create_connector", self.same, CREATED)
+        calls.connector(None).call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same)
         with pytest.raises(TaskDeferred) as second:
             operator.execute_complete(context, {"status": "success"}, **first.value.kwargs)
         assert second.value.trigger.serialize()[1]["waiter_name"] == "connector_running"
@@ -597,7 +578,7 @@ class TestMskConnectConnectorSensor:
     def test_defers(self, context: Any, script: Any) -> None:
         sensor = self.sensor(deferrable=True, poke_interval=2, timeout=60)
         calls = script(sensor).connector(connector("CREATING"))
-        calls.call("list_connectors", {"connectorNamePrefix": "sink"}, listed("sink"))
+        calls.call("list_connectors", listed("sink"), connectorNamePrefix="sink")
         with pytest.raises(TaskDeferred) as deferred:
             sensor.execute(context)
         arguments = deferred.value.trigger.serialize()[1]
@@ -605,7 +586,7 @@ class TestMskConnectConnectorSensor:
 
     def test_deferred_without_connector(self, context: Any, script: Any) -> None:
         sensor = self.sensor(deferrable=True)
-        script(sensor).connector(None).call("list_connectors", {"connectorNamePrefix": "sink"}, listed())
+        script(sensor).connector(None).call("list_connectors", listed(), connectorNamePrefix="sink")
         with pytest.raises(NotFound):
             sensor.execute(context)
 
