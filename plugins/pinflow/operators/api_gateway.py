@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import BaseOperator
 
-from pinflow.exceptions import CannotReconcile, NotFound, NotSent, Rejected, Unavailable
+from pinflow.exceptions import CannotReconcile, NotFound, NotSent, Rejected
 from pinflow.hooks.api_gateway import (
     DOCUMENT_TAG,
     ApiGatewayHook,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 SETTLING = ("PENDING", "UPDATING")
 SHOWN_BODY = 500
-_MISSING = "NotFoundException"
-_BUSY = ("TooManyRequestsException", "ConflictException", "ServiceUnavailableException")
 
 
 class ApiGatewayBaseOperator(AwsWaitingOperator[ApiGatewayHook]):
@@ -43,6 +41,8 @@ class ApiGatewayBaseOperator(AwsWaitingOperator[ApiGatewayHook]):
     """
 
     service = "API Gateway"
+    BUSY = ("TooManyRequestsException", "ConflictException", "ServiceUnavailableException")
+    MISSING = ("NotFoundException",)
     aws_hook_class = ApiGatewayHook
     ui_color = "#f0e2cf"
     operator_extra_links: Sequence[Any] = (ApiGatewayApiLink(),)
@@ -54,26 +54,10 @@ class ApiGatewayBaseOperator(AwsWaitingOperator[ApiGatewayHook]):
         self.api_name = api_name
         self.tags = tags
 
-    def _call(self, action: str, /, **arguments: Any) -> Any:
-        from botocore.exceptions import ClientError
-
-        self.log.info("%s of %s", action, self.api_name)
-        try:
-            return getattr(self.hook.conn, action)(**arguments)
-        except ClientError as error:
-            raise self._refused(action, error.response) from error
-
-    def _refused(self, name: str, response: Mapping[str, Any]) -> Exception:
-        code, message = response["Error"]["Code"], response["Error"].get("Message", "nothing")
-        busy = code in _BUSY or response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500
-        kind = Unavailable if busy else NotFound if code == _MISSING else Rejected
-        return kind(
-            f"API Gateway did not carry out {name} for the API {self.api_name}.",
-            f"It says: {message} ({code}).",
-            "Mend what it says, then clear the task: it goes on where it is.",
-            code=code,
-            message=message,
-        )
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the API {self.api_name}"
 
     def _found(self) -> dict[str, Any]:
         """The API.
@@ -501,11 +485,7 @@ class ApiGatewayDeleteApiOperator(ApiGatewayBaseOperator):
         found = self.hook.api(self.api_name, self.tags)
         if found is None:
             return False
-        try:
-            self._call("delete_rest_api", restApiId=found["id"])
-        except NotFound:
-            return False
-        return True
+        return self._delete("delete_rest_api", restApiId=found["id"])
 
 
 def _body(given: Any) -> str:

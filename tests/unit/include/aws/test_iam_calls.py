@@ -145,7 +145,7 @@ class TestScan:
             self.scan(tmp_path, hooks_x=hook)
 
     def test_no_other_way_to_aws_is_in_the_package(self) -> None:
-        """The scan knows ``….conn``, ``get_paginator``, ``_call`` and ``boto3.client``; there are no others."""
+        """The scan knows ``….conn``, ``get_paginator``, ``_call``, ``_delete``, ``boto3.client``; no others."""
         for path in (ROOT / "plugins/pinflow").rglob("*.py"):
             assert not set(_names(path)) & {"get_client_type", "Session", "resource", "async_conn"}, path
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from pinflow.exceptions import CannotReconcile, NotFound, NotSent, Rejected, Unavailable, WaitTimedOut
+from pinflow.exceptions import CannotReconcile, NotFound, NotSent, OutcomeUnknown, Rejected, Unavailable, WaitTimedOut
 from pinflow.hooks.api_gateway import ApiGatewayHook
 from pinflow.operators import api_gateway
 from pinflow.operators.api_gateway import (
@@ -125,7 +125,7 @@ class TestApiGatewayImportOperator:
     def test_one_whose_import_was_cut_short_is_adopted(self, context: Any, script: Any, bring: Any) -> None:
         operator = bring()
         script(operator).listed().create().refuse("put_rest_api", "InternalFailure", 500)
-        with pytest.raises(Unavailable):
+        with pytest.raises(OutcomeUnknown):
             operator.execute(context)
         again = bring()
         script(again).listed(api()).put().tagged()
