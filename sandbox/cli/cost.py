@@ -26,6 +26,12 @@ SupervisedHours = Annotated[
     float | None, typer.Option(help="Hours a day that pinflow_streaming watches it; one window by default.")
 ]
 Peak = Annotated[float, typer.Option(help="The busiest second as a multiple of the mean; decides the shards.")]
+Together = Annotated[
+    float | None,
+    typer.Option(
+        "--posts-per-request", help="By default as one emulator gathers them; 1 where people post one by one."
+    ),
+]
 Serverless = Annotated[bool, typer.Option("--serverless", help="Notebooks on serverless compute, not on clusters.")]
 Parameters = Annotated[
     list[str] | None, typer.Option("--set", metavar="STACK.PARAMETER=VALUE", help="As kafka.BrokerType=kafka.t3.small.")
@@ -41,6 +47,7 @@ def cost(
     stream_hours: StreamHours = 24,
     supervised_hours: SupervisedHours = None,
     peak: Peak = 5,
+    posts_per_request: Together = None,
     serverless: Serverless = False,
     given: Parameters = None,
     settings: Settings = None,
@@ -50,7 +57,7 @@ def cost(
     """Estimate the bill of a month from the templates, the settings, posts a day and a dated list of prices."""
     place = load(settings or "aws")
     window = min(place.streaming.window_minutes / 60, stream_hours) if supervised_hours is None else supervised_hours
-    workload = Workload(posts_per_day, days_of_history, stream_hours, window, peak, serverless)
+    workload = Workload(posts_per_day, days_of_history, stream_hours, window, peak, posts_per_request, serverless)
     found = estimate(workload, place, price_lists.load(prices or price_lists.FILE), parameters(given or ()))
     if as_json:
         print_json(found.as_dict())

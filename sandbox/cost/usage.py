@@ -46,9 +46,9 @@ def shards_needed(workload: Workload, sample: Sample) -> int:
 
 
 def posts_together(workload: Workload, most: int) -> float:
-    """Posts in a request of the emulator: those that come within its linger of the first, up to its most."""
-    linger = float(_option("linger"))
-    return min(float(most), 1 + workload.rate * linger)
+    """Posts in a request: as told, or of one emulator those within its linger of the first; no more than it takes."""
+    gathered = 1 + workload.rate * _option("linger")
+    return min(float(most), gathered if workload.posts_per_request is None else workload.posts_per_request)
 
 
 def _option(name: str) -> float:

@@ -29,6 +29,7 @@ class Workload:
     :param stream_hours: hours a day that the streaming job runs; 0 leaves the whole stream path out.
     :param supervised_hours: hours a day that ``pinflow_streaming`` watches it.
     :param peak: how many times the mean the busiest second is; it decides how many shards are needed.
+    :param posts_per_request: posts whose rows of a table go in one request; None is as one emulator gathers them.
     :param serverless: the notebooks on serverless compute, as with an empty ``workspace.cluster``.
     """
 
@@ -37,13 +38,14 @@ class Workload:
     stream_hours: float = 24.0
     supervised_hours: float = 1.0
     peak: float = 5.0
+    posts_per_request: float | None = None
     serverless: bool = False
 
     def __post_init__(self) -> None:
         limits = {"posts_per_day": (0, 1e12), "days_of_history": (0, 36_500), "stream_hours": (0, 24)}
-        limits |= {"supervised_hours": (0, 24), "peak": (1, 1e6)}
+        limits |= {"supervised_hours": (0, 24), "peak": (1, 1e6), "posts_per_request": (1, 1e6)}
         for entry in fields(self):
-            value = getattr(self, entry.name)
+            value = 1 if (given := getattr(self, entry.name)) is None else given
             low, high = limits.get(entry.name, (0, 1))
             if not math.isfinite(value) or not low <= value <= high:
                 option = f"--{entry.name.replace('_', '-')}"
