@@ -19,6 +19,7 @@ from sandbox.cost.workload import GIB, MONTH_DAYS, Sample, Workload, measured
 NOT_INCLUDED = (
     "tax", "support plans", "free tiers and credits", "discounts, commitments and spot prices",
     "data that leaves AWS or the region", "the network of the Databricks workspace", "workers that MWAA adds",
+    "endpoints that MWAA makes itself", "what else goes through the NAT gateway",
     "growth of the source database and its backups", "failed and repeated runs, backfills",
 )  # fmt: skip
 
