@@ -47,7 +47,7 @@ def changed(settings: Settings, **parts: Mapping[str, Any]) -> Settings:
 
 @pytest.fixture
 def settings() -> Settings:
-    return load("aws")
+    return changed(load("aws"), connect={"overrides": {"rotate.schedule.interval.ms": "10000"}})
 
 
 PINNED = {

@@ -86,9 +86,9 @@ class TestWhatIsRead:
         assert Account(settings, {("gateway", "LogDays"): "90"}).log_days("gateway") == 90
 
     def test_the_sink_s_configuration_with_the_settings_overrides(self, settings: Settings) -> None:
-        assert Account(settings, {}).sink["rotate.schedule.interval.ms"] == "10000"
-        overrides = {"rotate.schedule.interval.ms": "60000"}
-        place = changed(settings, connect={"overrides": overrides})
+        bare = changed(settings, connect={"overrides": {}})
+        assert Account(bare, {}).sink["rotate.schedule.interval.ms"] == "10000"
+        place = changed(settings, connect={"overrides": {"rotate.schedule.interval.ms": "60000"}})
         assert Account(place, {}).sink["rotate.schedule.interval.ms"] == "60000"
 
     @pytest.mark.parametrize(
