@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
-
 from pinflow.hooks.msk import MskHook
+from pinflow.triggers.waiting import AwsWaitingTrigger
 
 USABLE = "cluster_usable"
 
 
-class MskClusterTrigger(AwsBaseWaiterTrigger):
+class MskClusterTrigger(AwsWaitingTrigger):
     """Fire when a cluster can be used, also while it is updated or healed.
 
     :param cluster_arn: the cluster.
@@ -20,6 +19,8 @@ class MskClusterTrigger(AwsBaseWaiterTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = MskHook
 
     def __init__(
         self,
@@ -45,17 +46,8 @@ class MskClusterTrigger(AwsBaseWaiterTrigger):
             **kwargs,
         )
 
-    def hook(self) -> MskHook:
-        """The client that the waiter runs on."""
-        return MskHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
-        )
 
-
-class MskTopicTrigger(AwsBaseWaiterTrigger):
+class MskTopicTrigger(AwsWaitingTrigger):
     """Fire when MSK shows a topic as active, or no more.
 
     :param cluster_arn: the cluster.
@@ -65,6 +57,8 @@ class MskTopicTrigger(AwsBaseWaiterTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = MskHook
 
     def __init__(
         self,
@@ -89,13 +83,4 @@ class MskTopicTrigger(AwsBaseWaiterTrigger):
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,
             **kwargs,
-        )
-
-    def hook(self) -> MskHook:
-        """The client that the waiter runs on."""
-        return MskHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
         )
