@@ -367,6 +367,13 @@ class TestMskConnectCreateCustomPluginOperator:
         with pytest.raises(PluginFailed, match="not a zip"):
             operator.execute_complete(context, {"status": "error", "message": "x"}, done=["create"])
 
+    @pytest.mark.parametrize("found", [None, plugin("CREATING")], ids=["absent", "creating"])
+    def test_a_wait_that_ended_in_vain(self, context: Any, script: Any, found: Any) -> None:
+        operator = self.operator(deferrable=True)
+        script(operator).plugin(found)
+        with pytest.raises(WaitTimedOut, match="too many looks"):
+            operator.execute_complete(context, {"status": "error", "message": "too many looks"}, done=["create"])
+
 
 class TestDeletes:
     def test_connector(self, context: Any, script: Any, waiting: Any) -> None:
