@@ -96,10 +96,15 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
             described = self.hook.plugin(self.plugin_name)
             if described is not None and (found := self._settled(described, done)):
                 return found
-            waiter, arn = self._step(described, done)
+            waiter, arn, state = self._step(described, done)
             if not self.waits:
-                return {"custom_plugin_arn": arn, "revision": 1, "state": "CREATING"}
-            self._await(waiter, arn, done=done)
+                return {"custom_plugin_arn": arn, "revision": 1, "state": state}
+            try:
+                self._await(waiter, arn, done=done)
+            except WaitTimedOut:
+                found = self.hook.plugin(self.plugin_name)
+                if waiter != PLUGIN_ACTIVE or found is None or found["customPluginState"] != "CREATE_FAILED":
+                    raise
 
     def _settled(self, described: Mapping[str, Any], done: Sequence[str]) -> dict[str, Any] | None:
         state = described["customPluginState"]
@@ -111,16 +116,20 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
         revision = described["latestRevision"]["revision"]
         return {"custom_plugin_arn": described["customPluginArn"], "revision": revision, "state": state}
 
-    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str]:
+    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str, str]:
+        """Do what is to be done next.
+
+        :returns: the waiter, the ARN that it is for, and the state until then.
+        """
         if described is None:
             done.append("create")
-            return PLUGIN_ACTIVE, self._create()
-        arn = described["customPluginArn"]
-        if described["customPluginState"] == "CREATE_FAILED":
+            return PLUGIN_ACTIVE, self._create(), "CREATING"
+        arn, state = described["customPluginArn"], described["customPluginState"]
+        if state == "CREATE_FAILED":
             self.log.info("%s could not be made before: deleting it", self.plugin_name)
             self.hook.conn.delete_custom_plugin(customPluginArn=arn)
-            return PLUGIN_DELETED, arn
-        return (PLUGIN_DELETED if described["customPluginState"] == "DELETING" else PLUGIN_ACTIVE), arn
+            return PLUGIN_DELETED, arn, "DELETING"
+        return (PLUGIN_DELETED if state == "DELETING" else PLUGIN_ACTIVE), arn, state
 
     def _create(self) -> str:
         location = {"bucketArn": f"arn:{self.hook.conn_partition}:s3:::{self.bucket}", "fileKey": self.key}
@@ -309,9 +318,9 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             if step is None:
                 assert described is not None  # noqa: S101  narrows the type: only a running connector needs no step
                 return self._finished(context, described["connectorArn"], described["connectorState"], done)
-            waiter, arn = step
+            waiter, arn, state = step
             if not self.waits:
-                return self._finished(context, arn, waiter, done)
+                return self._finished(context, arn, state, done)
             try:
                 self._await(waiter, arn, done=done)
             except WaitTimedOut:
@@ -319,18 +328,22 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
                 if found is None or not has_failed(found):
                     raise
 
-    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str] | None:
+    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str, str] | None:
+        """Do what is to be done next, if anything.
+
+        :returns: the waiter, the ARN that it is for, and the state until then.
+        """
         if described is None:
             done.append("create")
-            return RUNNING, self._create()
+            return RUNNING, self._create(), "CREATING"
         arn, state = described["connectorArn"], described["connectorState"]
         if has_failed(described):
             return self._failed(described, done)
         if state == "DELETING":
-            return DELETED, arn
+            return DELETED, arn, state
         if state != "RUNNING":
-            return RUNNING, arn
-        return (RUNNING, arn) if self._update(described, done) else None
+            return RUNNING, arn, state
+        return (RUNNING, arn, "UPDATING") if self._update(described, done) else None
 
     def _create(self) -> str:
         spec = self.spec
@@ -359,14 +372,14 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             "kafkaClusterEncryptionInTransit": {"encryptionType": cluster.encryption},
         }
 
-    def _failed(self, described: Mapping[str, Any], done: list[str]) -> tuple[str, str]:
+    def _failed(self, described: Mapping[str, Any], done: list[str]) -> tuple[str, str, str]:
         failure = failed(described)
         if self.on_failed != OnFailed.RESTART or "restart" in done or "create" in done:
             raise failure
         self.log.warning("%s It is made anew.", failure)
         done.append("restart")
         self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
-        return DELETED, described["connectorArn"]
+        return DELETED, described["connectorArn"], "DELETING"
 
     def _update(self, described: Mapping[str, Any], done: list[str]) -> bool:
         self._check_fixed(described)
