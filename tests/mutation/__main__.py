@@ -99,14 +99,14 @@ TARGETS = {
     "streaming": Target(
         "pinflow.operators.streaming",
         (
-            "restarts", "token", "execute_complete", "on_kill", "_supervise", "_look", "_begun", "_started",
-            "_watching", "_drained", "_again", "_note_end", "_window", "_save", "_forget",
+            "token", "execute_complete", "on_kill", "_begun", "_started", "_watching", "_drained", "_window", "_save",
+            "_forget",
         ),
         (f"{UNIT}/operators/test_streaming_operator.py",),
     ),
     "streaming_hook": Target(
         "pinflow.hooks.streaming",
-        ("active_runs", "adopt", "find_run", "stop_run", "_do_api_call", "has_ended", "_stalled", "_idle"),
+        ("active_runs", "adopt", "find_run", "stop_run", "has_ended"),
         (f"{UNIT}/hooks/test_streaming_hook.py", f"{UNIT}/operators/test_streaming_operator.py"),
     ),
 }  # fmt: skip
@@ -118,6 +118,7 @@ KNOWN: dict[tuple[str, str], str] = {
         "operand 0: isinstance(error, RequestsConnectionError) and isinstance(reason, NewConnectionError)",
     ): "equivalent: only a ConnectionError of requests carries a NewConnectionError",
     ("_reading", "constant: 400"): "equivalent: any status below 500 means that the service has refused",
+    ("_update", "result: return False"): "equivalent: None is no as well",
     ("_name", "constant: 32"): "equivalent: a name of any length up to 128 tells change sets apart",
     ("_error", "operand 1: answer.text[:500] or answer.reason"): _TEXT,
     ("_error", "constant: 500"): _TEXT,
@@ -211,7 +212,7 @@ def _scopes(tree: ast.Module, names: Sequence[str]) -> Iterator[tuple[str, ast.A
 
 
 def _places(scope: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    for parent in ast.walk(scope):
+    for parent in _but_logs(scope):
         for field, value in ast.iter_fields(parent):
             if isinstance(value, ast.AST):
                 yield parent, field, None, value
@@ -219,6 +220,14 @@ def _places(scope: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]
                 yield from (
                     (parent, field, number, item) for number, item in enumerate(value) if isinstance(item, ast.AST)
                 )
+
+
+def _but_logs(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and what is below it, without what is only logged."""
+    if not (isinstance(node, ast.Call) and _is_log(node)):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _but_logs(child)
 
 
 def _with(tree: ast.Module, parent: ast.AST, field: str, index: int | None, other: ast.AST) -> str:

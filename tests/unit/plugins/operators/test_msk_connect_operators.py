@@ -260,6 +260,13 @@ class TestMskConnectCreateConnectorOperator:
         with pytest.raises(ConnectorFailed):
             operator.execute(context)
 
+    @pytest.mark.parametrize("done", [["restart"], ["create"]], ids=["not deleted", "made by this task"])
+    def test_it_is_not_made_anew_after(self, context: Any, script: Any, done: list[str]) -> None:
+        operator = create(deferrable=True, on_failed="restart")
+        script(operator).connector(connector("FAILED")).connector(connector("FAILED"))
+        with pytest.raises(ConnectorFailed):
+            operator.execute_complete(context, {"status": "error", "message": "x"}, done=done)
+
     def test_one_that_fails_while_it_is_made(self, context: Any, script: Any) -> None:
         operator = create()
         why = {"code": "Worker", "message": "no such bucket"}
@@ -270,12 +277,13 @@ class TestMskConnectCreateConnectorOperator:
         with pytest.raises(ConnectorFailed, match="no such bucket"):
             operator.execute(context)
 
-    def test_waits_in_vain(self, context: Any, script: Any) -> None:
+    @pytest.mark.parametrize("found", [None, connector("CREATING")], ids=["gone", "creating"])
+    def test_waits_in_vain(self, context: Any, script: Any, found: Any) -> None:
         operator = create()
         calls = script(operator).connector(connector("CREATING"))
         for _ in range(3):
             calls.describe(connector("CREATING"))
-        calls.connector(connector("CREATING"))
+        calls.connector(found)
         with pytest.raises(WaitTimedOut, match="Max attempts exceeded"):
             operator.execute(context)
 
