@@ -490,30 +490,29 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         """
         described = self.hook.connector(self.connector_name)
         stored = self._stored(context)
-        if described is None and stored is None:
-            raise NotFound(
-                f"There is no connector {self.connector_name}.",
-                "MSK Connect does not list it, and this task has not deleted it.",
-                "Run ./pinflow trigger pinflow_provision.",
-            )
         if described is not None and (stored is None or described["connectorArn"] == self._old(context)):
             stored = stored or definition(described)
             self._store(context, stored, described["connectorArn"])
             if described["connectorState"] != "DELETING":
                 self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
-            self._await(DELETED, described["connectorArn"], deleted=True, stored=stored)
-        return self._create(context, stored or {})
+            self._await(DELETED, described["connectorArn"], stored=stored)
+        if stored is None:
+            raise NotFound(
+                f"There is no connector {self.connector_name}.",
+                "MSK Connect does not list it, and this task has not deleted it.",
+                "Run ./pinflow trigger pinflow_provision.",
+            )
+        return self._create(context, stored)
 
     def execute_complete(
         self,
         context: Context,
         event: Mapping[str, Any] | None = None,
-        deleted: bool = False,
         stored: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Look again: after the delete comes the create, after the create the end."""
+        """Look again: after the delete, which has a definition, comes the create, after the create the end."""
         described = self.hook.connector(self.connector_name)
-        if deleted and stored is not None:
+        if stored is not None:
             if described is not None:
                 self._look_at(event)
             return self._create(context, stored)

@@ -599,6 +599,18 @@ class TestMskConnectRestartConnectorOperator:
         assert again.execute(context)["state"] == "RUNNING"
         assert context["task_state_store"] == {}
 
+    def test_what_was_stored_comes_back_and_not_what_a_connector_tells_that_is_being_deleted(
+        self, context: Any, script: Any
+    ) -> None:
+        stored = {name: value for name, value in connector().items() if name in self.same}
+        context["task_state_store"].set("connector_definition", stored)
+        context["task_state_store"].set("connector_arn", ARN)
+        operator = self.operator()
+        calls = script(operator).connector(connector("DELETING", connectorConfiguration={})).gone()
+        calls.call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same).describe(connector()).connector(connector())
+        assert operator.execute(context)["state"] == "RUNNING"
+
     def test_a_retry_after_the_create_does_not_delete_the_new_one(self, context: Any, script: Any) -> None:
         stored = {name: value for name, value in connector().items() if name in self.same}
         context["task_state_store"].set("connector_definition", stored)
@@ -634,7 +646,16 @@ class TestMskConnectRestartConnectorOperator:
         operator = self.operator(deferrable=True)
         script(operator).connector(connector("DELETING"))
         with pytest.raises(WaitTimedOut, match="late"):
-            operator.execute_complete(context, {"status": "error", "message": "late"}, deleted=True, stored={"a": 1})
+            operator.execute_complete(context, {"status": "error", "message": "late"}, stored={"a": 1})
+
+    @pytest.mark.parametrize("found", [None, connector("CREATING")], ids=["gone", "creating"])
+    def test_one_that_is_not_back_in_time(self, context: Any, script: Any, found: Any) -> None:
+        context["task_state_store"].set("connector_definition", {"connectorName": "sink"})
+        operator = self.operator(deferrable=True)
+        script(operator).connector(found)
+        with pytest.raises(WaitTimedOut, match="late"):
+            operator.execute_complete(context, {"status": "error", "message": "late"})
+        assert "connector_definition" in context["task_state_store"], "the next try goes on with it"
 
     def test_nothing_to_restart(self, context: Any, script: Any) -> None:
         operator = self.operator()
