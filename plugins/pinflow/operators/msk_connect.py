@@ -469,7 +469,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     Connect tells: the new connector has none.
 
     :param connector_name: the connector's name. (templated)
-    :raises NotFound: there is no such connector and no stored definition.
+    :raises NotFound: there is no such connector and no stored definition, or it is gone at the end.
     :raises ConnectorFailed: it is FAILED again.
     :raises WaitTimedOut: it is not gone, or not running, in time.
     """
@@ -497,11 +497,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
                 self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
             self._await(DELETED, described["connectorArn"], stored=stored)
         if stored is None:
-            raise NotFound(
-                f"There is no connector {self.connector_name}.",
-                "MSK Connect does not list it, and this task has not deleted it.",
-                "Run ./pinflow trigger pinflow_provision.",
-            )
+            raise self._absent("and this task has not deleted it", "Run ./pinflow trigger pinflow_provision.")
         return self._create(context, stored)
 
     def execute_complete(
@@ -536,11 +532,18 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         return self._finished(context)
 
     def _finished(self, context: Context) -> dict[str, Any]:
-        described = self.hook.connector(self.connector_name) or {}
+        described = self.hook.connector(self.connector_name)
+        if described is None:
+            raise self._absent(
+                "though this task has made it", "Clear the task: it makes it from its stored definition."
+            )
         if (store := context.get("task_state_store")) is not None:
             store.delete(self.STORED)
             store.delete(self.OLD)
-        return {"connector_arn": described.get("connectorArn"), "state": described.get("connectorState")}
+        return {"connector_arn": described["connectorArn"], "state": described["connectorState"]}
+
+    def _absent(self, why: str, mend: str) -> NotFound:
+        return NotFound(f"There is no connector {self.connector_name}.", f"MSK Connect does not list it, {why}.", mend)
 
     def _stored(self, context: Context) -> dict[str, Any] | None:
         store = context.get("task_state_store")

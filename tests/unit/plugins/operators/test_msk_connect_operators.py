@@ -630,15 +630,25 @@ class TestMskConnectRestartConnectorOperator:
         calls.call("create_connector", CREATED, **self.same).connector(connector("CREATING"))
         assert operator.execute(context)["state"] == "CREATING"
 
-    @pytest.mark.parametrize(("state", "kind"), [("FAILED", ConnectorFailed), ("CREATING", WaitTimedOut)])
+    def test_one_that_is_gone_at_the_end_is_no_success(self, context: Any, script: Any) -> None:
+        context["task_state_store"].set("connector_definition", {"connectorName": "sink"})
+        operator = self.operator(deferrable=True)
+        script(operator).connector(None).connector(None)
+        with pytest.raises(NotFound, match=r"no connector sink.*though this task has made it.*stored definition"):
+            operator.execute_complete(context, {"status": "success"})
+        assert "connector_definition" in context["task_state_store"]
+
+    @pytest.mark.parametrize(
+        ("state", "kind"), [("FAILED", ConnectorFailed), ("CREATING", WaitTimedOut), ("gone", WaitTimedOut)]
+    )
     def test_one_that_does_not_come_back(self, context: Any, script: Any, state: str, kind: type[Exception]) -> None:
         operator = self.operator()
         calls = script(operator).connector(connector()).call("delete_connector", connectorArn=ARN).gone()
         calls.call("list_connectors", listed(), connectorNamePrefix="sink")
         calls.call("create_connector", CREATED, **self.same)
         for _ in range(1 if state == "FAILED" else 3):
-            calls.describe(connector(state))
-        calls.connector(connector(state))
+            calls.describe(connector("CREATING" if state == "gone" else state))
+        calls.connector(None if state == "gone" else connector(state))
         with pytest.raises(kind):
             operator.execute(context)
 
