@@ -202,8 +202,7 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
 
         :returns: the result at the end.
         """
-        change_set = None if found is None else self.hook.change_set(self.stack_name, intent.name)
-        if found is None or change_set is None:
+        if found is None or (change_set := self.hook.change_set(self.stack_name, intent.name)) is None:
             if found is not None and intent.executed and found["StackStatus"] in ROLLED_BACK:
                 raise self._given_up(context, found, intent)
             self._create(context, found, intent)

@@ -109,10 +109,15 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
             described = self.hook.plugin(self.plugin_name)
             if described is not None and (found := self._settled(described, done)):
                 return found
-            waiter, arn = self._step(described, done)
+            waiter, arn, state = self._step(described, done)
             if not self.waits:
-                return {"custom_plugin_arn": arn, "revision": 1, "state": "CREATING"}
-            self._await(waiter, arn, done=done)
+                return {"custom_plugin_arn": arn, "revision": 1, "state": state}
+            try:
+                self._await(waiter, arn, done=done)
+            except WaitTimedOut:
+                found = self.hook.plugin(self.plugin_name)
+                if waiter != PLUGIN_ACTIVE or found is None or found["customPluginState"] != "CREATE_FAILED":
+                    raise
 
     def _settled(self, described: Mapping[str, Any], done: Sequence[str]) -> dict[str, Any] | None:
         state = described["customPluginState"]
@@ -124,16 +129,20 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
         revision = described["latestRevision"]["revision"]
         return {"custom_plugin_arn": described["customPluginArn"], "revision": revision, "state": state}
 
-    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str]:
+    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str, str]:
+        """Do what is to be done next.
+
+        :returns: the waiter, the ARN that it is for, and the state until then.
+        """
         if described is None:
             done.append("create")
-            return PLUGIN_ACTIVE, self._create()
-        arn = described["customPluginArn"]
-        if described["customPluginState"] == "CREATE_FAILED":
+            return PLUGIN_ACTIVE, self._create(), "CREATING"
+        arn, state = described["customPluginArn"], described["customPluginState"]
+        if state == "CREATE_FAILED":
             self.log.info("%s could not be made before: deleting it", self.plugin_name)
             self._delete("delete_custom_plugin", customPluginArn=arn)
-            return PLUGIN_DELETED, arn
-        return (PLUGIN_DELETED if described["customPluginState"] == "DELETING" else PLUGIN_ACTIVE), arn
+            return PLUGIN_DELETED, arn, "DELETING"
+        return (PLUGIN_DELETED if state == "DELETING" else PLUGIN_ACTIVE), arn, state
 
     def _create(self) -> str:
         location = {"bucketArn": f"arn:{self.hook.conn_partition}:s3:::{self.bucket}", "fileKey": self.key}
@@ -328,9 +337,9 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             if step is None:
                 assert described is not None  # noqa: S101  narrows the type: only a running connector needs no step
                 return self._finished(context, described["connectorArn"], described["connectorState"], done)
-            waiter, arn = step
+            waiter, arn, state = step
             if not self.waits:
-                return self._finished(context, arn, waiter, done)
+                return self._finished(context, arn, state, done)
             try:
                 self._await(waiter, arn, done=done)
             except WaitTimedOut:
@@ -338,18 +347,22 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
                 if found is None or not has_failed(found):
                     raise
 
-    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str] | None:
+    def _step(self, described: Mapping[str, Any] | None, done: list[str]) -> tuple[str, str, str] | None:
+        """Do what is to be done next, if anything.
+
+        :returns: the waiter, the ARN that it is for, and the state until then.
+        """
         if described is None:
             done.append("create")
-            return RUNNING, self._create()
+            return RUNNING, self._create(), "CREATING"
         arn, state = described["connectorArn"], described["connectorState"]
         if has_failed(described):
             return self._failed(described, done)
         if state == "DELETING":
-            return DELETED, arn
+            return DELETED, arn, state
         if state != "RUNNING":
-            return RUNNING, arn
-        return (RUNNING, arn) if self._update(described, done) else None
+            return RUNNING, arn, state
+        return (RUNNING, arn, "UPDATING") if self._update(described, done) else None
 
     def _create(self) -> str:
         spec = self.spec
@@ -379,14 +392,14 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             "kafkaClusterEncryptionInTransit": {"encryptionType": cluster.encryption},
         }
 
-    def _failed(self, described: Mapping[str, Any], done: list[str]) -> tuple[str, str]:
+    def _failed(self, described: Mapping[str, Any], done: list[str]) -> tuple[str, str, str]:
         failure = failed(described)
         if self.on_failed != OnFailed.RESTART or "restart" in done or "create" in done:
             raise failure
         self.log.warning("%s It is made anew.", failure)
         done.append("restart")
         self._delete("delete_connector", connectorArn=described["connectorArn"])
-        return DELETED, described["connectorArn"]
+        return DELETED, described["connectorArn"], "DELETING"
 
     def _update(self, described: Mapping[str, Any], done: list[str]) -> bool:
         self._check_fixed(described)
@@ -477,7 +490,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     Connect tells: the new connector has none.
 
     :param connector_name: the connector's name. (templated)
-    :raises NotFound: there is no such connector and no stored definition.
+    :raises NotFound: there is no such connector and no stored definition, or it is gone at the end.
     :raises ConnectorFailed: it is FAILED again.
     :raises WaitTimedOut: it is not gone, or not running, in time.
     """
@@ -498,30 +511,25 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         """
         described = self.hook.connector(self.connector_name)
         stored = self._stored(context)
-        if described is None and stored is None:
-            raise NotFound(
-                f"There is no connector {self.connector_name}.",
-                "MSK Connect does not list it, and this task has not deleted it.",
-                "Run ./pinflow trigger pinflow_provision.",
-            )
         if described is not None and (stored is None or described["connectorArn"] == self._old(context)):
             stored = stored or definition(described)
             self._store(context, stored, described["connectorArn"])
             if described["connectorState"] != "DELETING":
                 self._delete("delete_connector", connectorArn=described["connectorArn"])
-            self._await(DELETED, described["connectorArn"], deleted=True, stored=stored)
-        return self._create(context, stored or {})
+            self._await(DELETED, described["connectorArn"], stored=stored)
+        if stored is None:
+            raise self._absent("and this task has not deleted it", "Run ./pinflow trigger pinflow_provision.")
+        return self._create(context, stored)
 
     def execute_complete(
         self,
         context: Context,
         event: Mapping[str, Any] | None = None,
-        deleted: bool = False,
         stored: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Look again: after the delete comes the create, after the create the end."""
+        """Look again: after the delete, which has a definition, comes the create, after the create the end."""
         described = self.hook.connector(self.connector_name)
-        if deleted and stored is not None:
+        if stored is not None:
             if described is not None:
                 self._look_at(event)
             return self._create(context, stored)
@@ -545,11 +553,18 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         return self._finished(context)
 
     def _finished(self, context: Context) -> dict[str, Any]:
-        described = self.hook.connector(self.connector_name) or {}
+        described = self.hook.connector(self.connector_name)
+        if described is None:
+            raise self._absent(
+                "though this task has made it", "Clear the task: it makes it from its stored definition."
+            )
         if (store := context.get("task_state_store")) is not None:
             store.delete(self.STORED)
             store.delete(self.OLD)
-        return {"connector_arn": described.get("connectorArn"), "state": described.get("connectorState")}
+        return {"connector_arn": described["connectorArn"], "state": described["connectorState"]}
+
+    def _absent(self, why: str, mend: str) -> NotFound:
+        return NotFound(f"There is no connector {self.connector_name}.", f"MSK Connect does not list it, {why}.", mend)
 
     def _stored(self, context: Context) -> dict[str, Any] | None:
         store = context.get("task_state_store")

@@ -152,13 +152,30 @@ class TestMskConnectCreateConnectorOperator:
             result = operator.execute_complete(context, {"status": "success"}, done=["create"])
             assert result["state"] == "RUNNING"
         else:
-            assert operator.execute(context)["changed"] == ["create"]
+            assert operator.execute(context) == {"connector_arn": ARN, "state": "CREATING", "changed": ["create"]}
 
     def test_adopts_what_is_the_same(self, context: Any, script: Any) -> None:
         operator = create()
         script(operator).connector(connector()).plugin(plugin())
         assert operator.execute(context)["changed"] == []
         assert context["ti"].xcoms["_msk_connect_connector"]["connector_arn"] == ARN
+
+    @pytest.mark.parametrize("state", ["CREATING", "UPDATING", "DELETING"])
+    def test_without_waiting_it_tells_the_state_of_one_that_is_moving(
+        self, context: Any, script: Any, state: str
+    ) -> None:
+        operator = create(wait_for_completion=False)
+        script(operator).connector(connector(state))
+        assert operator.execute(context) == {"connector_arn": ARN, "state": state, "changed": []}
+
+    def test_without_waiting_it_makes_one_change(self, context: Any, script: Any) -> None:
+        operator = create(wait_for_completion=False, mcu_count=2, on_failed="restart")
+        calls = script(operator).connector(connector()).plugin(plugin())
+        capacity = {"provisionedCapacity": {"mcuCount": 2, "workerCount": 1}}
+        calls.call("update_connector", connectorArn=ARN, currentVersion="K1", capacity=capacity)
+        assert operator.execute(context) == {"connector_arn": ARN, "state": "UPDATING", "changed": ["capacity"]}
+        calls.connector(connector("FAILED")).call("delete_connector", connectorArn=ARN)
+        assert operator.execute(context) == {"connector_arn": ARN, "state": "DELETING", "changed": ["restart"]}
 
     def test_order_of_bootstrap_servers_and_the_name_key_do_not_matter(self, context: Any, script: Any) -> None:
         operator = create()
@@ -243,6 +260,13 @@ class TestMskConnectCreateConnectorOperator:
         with pytest.raises(ConnectorFailed):
             operator.execute(context)
 
+    @pytest.mark.parametrize("done", [["restart"], ["create"]], ids=["not deleted", "made by this task"])
+    def test_it_is_not_made_anew_after(self, context: Any, script: Any, done: list[str]) -> None:
+        operator = create(deferrable=True, on_failed="restart")
+        script(operator).connector(connector("FAILED")).connector(connector("FAILED"))
+        with pytest.raises(ConnectorFailed):
+            operator.execute_complete(context, {"status": "error", "message": "x"}, done=done)
+
     def test_one_that_fails_while_it_is_made(self, context: Any, script: Any) -> None:
         operator = create()
         why = {"code": "Worker", "message": "no such bucket"}
@@ -253,12 +277,13 @@ class TestMskConnectCreateConnectorOperator:
         with pytest.raises(ConnectorFailed, match="no such bucket"):
             operator.execute(context)
 
-    def test_waits_in_vain(self, context: Any, script: Any) -> None:
+    @pytest.mark.parametrize("found", [None, connector("CREATING")], ids=["gone", "creating"])
+    def test_waits_in_vain(self, context: Any, script: Any, found: Any) -> None:
         operator = create()
         calls = script(operator).connector(connector("CREATING"))
         for _ in range(3):
             calls.describe(connector("CREATING"))
-        calls.connector(connector("CREATING"))
+        calls.connector(found)
         with pytest.raises(WaitTimedOut, match="Max attempts exceeded"):
             operator.execute(context)
 
@@ -280,6 +305,16 @@ class TestMskConnectCreateConnectorOperator:
         script(operator).connector(failed).connector(failed)
         with pytest.raises(ConnectorFailed, match="the real reason"):
             operator.execute_complete(context, {"status": "error", "message": "terminal failure"}, done=["create"])
+
+    def test_execute_complete_makes_it_when_the_failed_one_is_gone_whatever_the_event_says(
+        self, context: Any, script: Any
+    ) -> None:
+        operator = create(deferrable=True, on_failed="restart")
+        calls = script(operator).connector(None).connector(None).plugin(plugin())
+        calls.call("create_connector", CREATED, connectorName="sink", **dict.fromkeys(_CREATE, ANY))
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute_complete(context, {"status": "error", "message": "late"}, done=["restart"])
+        assert deferred.value.kwargs == {"done": ["restart", "create"]}
 
     def test_execute_complete_with_an_error_event(self, context: Any, script: Any) -> None:
         operator = create(deferrable=True)
@@ -329,10 +364,29 @@ class TestMskConnectCreateCustomPluginOperator:
             with pytest.raises(TaskDeferred) as deferred:
                 operator.execute(context)
             assert isinstance(deferred.value.trigger, MskConnectCustomPluginTrigger)
+            assert deferred.value.kwargs == {"done": ["create"]}
             calls.plugin(plugin()).plugin(plugin())
             assert operator.execute_complete(context, {"status": "success"}, done=["create"])["state"] == "ACTIVE"
         else:
-            assert operator.execute(context)["state"] == "CREATING"
+            assert operator.execute(context) == {"custom_plugin_arn": PLUGIN, "revision": 1, "state": "CREATING"}
+
+    @pytest.mark.parametrize("state", ["CREATING", "DELETING", "CREATE_FAILED"])
+    def test_without_waiting_it_tells_the_state_of_one_that_is_moving(
+        self, context: Any, script: Any, state: str
+    ) -> None:
+        operator = self.operator(wait_for_completion=False)
+        calls = script(operator).plugin(plugin(state))
+        if state == "CREATE_FAILED":
+            calls.call("delete_custom_plugin", customPluginArn=PLUGIN)
+        told = {"CREATE_FAILED": "DELETING"}.get(state, state)
+        assert operator.execute(context) == {"custom_plugin_arn": PLUGIN, "revision": 1, "state": told}
+
+    def test_one_that_is_being_made_is_waited_for(self, context: Any, script: Any) -> None:
+        operator = self.operator()
+        calls = script(operator).plugin(plugin("CREATING"))
+        calls.call("describe_custom_plugin", plugin("CREATING"), customPluginArn=PLUGIN)
+        calls.call("describe_custom_plugin", plugin(), customPluginArn=PLUGIN).plugin(plugin())
+        assert operator.execute(context)["state"] == "ACTIVE"
 
     def test_a_jar(self, context: Any, script: Any) -> None:
         operator = self.operator(key="sink.jar", wait_for_completion=False)
@@ -360,12 +414,63 @@ class TestMskConnectCreateCustomPluginOperator:
         calls.call("describe_custom_plugin", plugin(), customPluginArn=PLUGIN).plugin(plugin())
         assert operator.execute(context)["state"] == "ACTIVE"
 
-    def test_one_that_fails_now_is_told_with_its_reason(self, context: Any, script: Any) -> None:
+    @pytest.mark.parametrize(
+        ("why", "told"),
+        [({"code": "Bad", "message": "not a zip"}, r"not a zip \(Bad\)"), ({}, r"nothing \(no code\)")],
+        ids=["told", "untold"],
+    )
+    def test_one_that_fails_now_is_told_with_its_reason(
+        self, context: Any, script: Any, why: dict[str, str], told: str
+    ) -> None:
         operator = self.operator(deferrable=True)
-        failed = plugin("CREATE_FAILED", stateDescription={"code": "Bad", "message": "not a zip"})
+        failed = plugin("CREATE_FAILED", stateDescription=why)
         script(operator).plugin(failed).plugin(failed)
-        with pytest.raises(PluginFailed, match="not a zip"):
+        with pytest.raises(PluginFailed, match=f"It says: {told}"):
             operator.execute_complete(context, {"status": "error", "message": "x"}, done=["create"])
+
+    def test_one_that_is_being_deleted_is_waited_for_and_made_again(self, context: Any, script: Any) -> None:
+        operator = self.operator()
+        calls = script(operator).plugin(plugin("DELETING")).refuse("describe_custom_plugin", "NotFoundException", 404)
+        calls.plugin(None).call("create_custom_plugin", self.created, **self.expected())
+        calls.call("describe_custom_plugin", plugin(), customPluginArn=PLUGIN).plugin(plugin())
+        assert operator.execute(context)["state"] == "ACTIVE"
+
+    def test_one_that_fails_while_it_is_waited_for_here(self, context: Any, script: Any) -> None:
+        operator = self.operator()
+        failed = plugin("CREATE_FAILED", stateDescription={"code": "Bad", "message": "not a zip"})
+        calls = script(operator).plugin(None).call("create_custom_plugin", self.created, **self.expected())
+        calls.call("describe_custom_plugin", failed, customPluginArn=PLUGIN).plugin(failed).plugin(failed)
+        with pytest.raises(PluginFailed, match="not a zip"):
+            operator.execute(context)
+
+    @pytest.mark.parametrize("found", [None, plugin("CREATING")], ids=["absent", "creating"])
+    def test_one_that_is_not_made_in_time_here(self, context: Any, script: Any, found: Any) -> None:
+        operator = self.operator()
+        calls = script(operator).plugin(None).call("create_custom_plugin", self.created, **self.expected())
+        for _ in range(3):
+            calls.call("describe_custom_plugin", plugin("CREATING"), customPluginArn=PLUGIN)
+        calls.plugin(found)
+        with pytest.raises(WaitTimedOut, match="Max attempts exceeded"):
+            operator.execute(context)
+
+    def test_a_failed_one_that_is_not_deleted_in_time_is_not_asked_for_for_ever(
+        self, context: Any, script: Any
+    ) -> None:
+        operator = self.operator()
+        failed = plugin("CREATE_FAILED")
+        calls = script(operator).plugin(failed).call("delete_custom_plugin", customPluginArn=PLUGIN)
+        for _ in range(3):
+            calls.call("describe_custom_plugin", plugin("DELETING"), customPluginArn=PLUGIN)
+        calls.plugin(failed)
+        with pytest.raises(WaitTimedOut, match="Max attempts exceeded"):
+            operator.execute(context)
+
+    @pytest.mark.parametrize("found", [None, plugin("CREATING")], ids=["absent", "creating"])
+    def test_a_wait_that_ended_in_vain(self, context: Any, script: Any, found: Any) -> None:
+        operator = self.operator(deferrable=True)
+        script(operator).plugin(found)
+        with pytest.raises(WaitTimedOut, match="too many looks"):
+            operator.execute_complete(context, {"status": "error", "message": "too many looks"}, done=["create"])
 
 
 class TestDeletes:
@@ -494,6 +599,18 @@ class TestMskConnectRestartConnectorOperator:
         assert again.execute(context)["state"] == "RUNNING"
         assert context["task_state_store"] == {}
 
+    def test_what_was_stored_comes_back_and_not_what_a_connector_tells_that_is_being_deleted(
+        self, context: Any, script: Any
+    ) -> None:
+        stored = {name: value for name, value in connector().items() if name in self.same}
+        context["task_state_store"].set("connector_definition", stored)
+        context["task_state_store"].set("connector_arn", ARN)
+        operator = self.operator()
+        calls = script(operator).connector(connector("DELETING", connectorConfiguration={})).gone()
+        calls.call("list_connectors", listed(), connectorNamePrefix="sink")
+        calls.call("create_connector", CREATED, **self.same).describe(connector()).connector(connector())
+        assert operator.execute(context)["state"] == "RUNNING"
+
     def test_a_retry_after_the_create_does_not_delete_the_new_one(self, context: Any, script: Any) -> None:
         stored = {name: value for name, value in connector().items() if name in self.same}
         context["task_state_store"].set("connector_definition", stored)
@@ -513,15 +630,25 @@ class TestMskConnectRestartConnectorOperator:
         calls.call("create_connector", CREATED, **self.same).connector(connector("CREATING"))
         assert operator.execute(context)["state"] == "CREATING"
 
-    @pytest.mark.parametrize(("state", "kind"), [("FAILED", ConnectorFailed), ("CREATING", WaitTimedOut)])
+    def test_one_that_is_gone_at_the_end_is_no_success(self, context: Any, script: Any) -> None:
+        context["task_state_store"].set("connector_definition", {"connectorName": "sink"})
+        operator = self.operator(deferrable=True)
+        script(operator).connector(None).connector(None)
+        with pytest.raises(NotFound, match=r"no connector sink.*though this task has made it.*stored definition"):
+            operator.execute_complete(context, {"status": "success"})
+        assert "connector_definition" in context["task_state_store"]
+
+    @pytest.mark.parametrize(
+        ("state", "kind"), [("FAILED", ConnectorFailed), ("CREATING", WaitTimedOut), ("gone", WaitTimedOut)]
+    )
     def test_one_that_does_not_come_back(self, context: Any, script: Any, state: str, kind: type[Exception]) -> None:
         operator = self.operator()
         calls = script(operator).connector(connector()).call("delete_connector", connectorArn=ARN).gone()
         calls.call("list_connectors", listed(), connectorNamePrefix="sink")
         calls.call("create_connector", CREATED, **self.same)
         for _ in range(1 if state == "FAILED" else 3):
-            calls.describe(connector(state))
-        calls.connector(connector(state))
+            calls.describe(connector("CREATING" if state == "gone" else state))
+        calls.connector(None if state == "gone" else connector(state))
         with pytest.raises(kind):
             operator.execute(context)
 
@@ -529,7 +656,16 @@ class TestMskConnectRestartConnectorOperator:
         operator = self.operator(deferrable=True)
         script(operator).connector(connector("DELETING"))
         with pytest.raises(WaitTimedOut, match="late"):
-            operator.execute_complete(context, {"status": "error", "message": "late"}, deleted=True, stored={"a": 1})
+            operator.execute_complete(context, {"status": "error", "message": "late"}, stored={"a": 1})
+
+    @pytest.mark.parametrize("found", [None, connector("CREATING")], ids=["gone", "creating"])
+    def test_one_that_is_not_back_in_time(self, context: Any, script: Any, found: Any) -> None:
+        context["task_state_store"].set("connector_definition", {"connectorName": "sink"})
+        operator = self.operator(deferrable=True)
+        script(operator).connector(found)
+        with pytest.raises(WaitTimedOut, match="late"):
+            operator.execute_complete(context, {"status": "error", "message": "late"})
+        assert "connector_definition" in context["task_state_store"], "the next try goes on with it"
 
     def test_nothing_to_restart(self, context: Any, script: Any) -> None:
         operator = self.operator()
