@@ -55,6 +55,11 @@ def is_conflict(error: Exception) -> bool:
     return any(name in text for name in CONFLICTS)
 
 
+def append(frame: DataFrame, table: str) -> None:
+    """Append rows to a table, in one commit."""
+    commit(lambda: frame.writeTo(table).append())
+
+
 def replace(frame: DataFrame, table: str, condition: str) -> None:
     """Replace the rows of a table that a condition names by those of a frame, in one commit.
 

@@ -12,6 +12,7 @@ from include.config.settings import SettingsError
 from sandbox.airflow.client import AirflowError
 from sandbox.cli import (
     clean,
+    cost,
     dags,
     deploy,
     emulator,
@@ -27,6 +28,7 @@ from sandbox.cli import (
 )
 from sandbox.cli.console import progress
 from sandbox.cli.results import NoResultError
+from sandbox.cost.errors import CostError
 from sandbox.databricks.client import WorkspaceError
 from sandbox.mwaa.errors import MwaaError
 from sandbox.supervisor.home import SandboxBusyError
@@ -34,7 +36,7 @@ from sandbox.supervisor.registry import UnknownPartError
 from sandbox.supervisor.supervisor import PartFailedError
 
 EXPECTED = (
-    AirflowError, WorkspaceError, NoResultError, PartFailedError, SandboxBusyError, UnknownPartError,
+    AirflowError, CostError, WorkspaceError, NoResultError, PartFailedError, SandboxBusyError, UnknownPartError,
     EmulatorError, MwaaError, SettingsError, dags.RunFailedError, streaming.StreamDisagreesError,
 )  # fmt: skip
 
@@ -46,7 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 MODULES = (
-    run, platform, dags, results, source, streaming, emulator, testing, package, deploy, secrets, measure, clean,
+    run, platform, dags, results, source, streaming, emulator, testing, package, deploy, secrets, cost, measure, clean,
 )  # fmt: skip
 for module in MODULES:
     module.register(app)

@@ -19,8 +19,11 @@ STATE_COLOURS = {
     "healthy": "green", "success": "green", "running": "cyan", "starts": "cyan", "failed": "red", "unhealthy": "red",
     "up_for_retry": "yellow", "deferred": "magenta", "upstream_failed": "yellow", "stopped": "dim", "waits": "dim",
 }  # fmt: skip
-progress = Console(stderr=True, highlight=False, emoji=False)
-output = Console(highlight=False, emoji=False, markup=False)
+WIDE = 140
+"""Columns where there is no terminal: tables in a log or a file are not squeezed into 80."""
+
+progress = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else WIDE)
+output = Console(highlight=False, emoji=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def print_json(document: Any) -> None:

@@ -17,6 +17,10 @@ from sandbox.setup.jars import maven
 from sandbox.supervisor.home import ROOT, Home
 
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+COVERED = (
+    "--cov=plugins/pinflow", "--cov-branch", "--cov-fail-under=95", "--cov-report=term:skip-covered", "--no-cov-on-fail",
+)  # fmt: skip
+"""Lines and branches of the package, by the units and DAG tests alone; the quick run leaves it out."""
 TYPED = ("plugins/pinflow", "emulator", "include", "sandbox")
 
 
@@ -71,9 +75,10 @@ def test(
     if only:
         environment = "spark" if any("tests/spark" in word for word in only) else "airflow"
         raise typer.Exit(0 if pytest(environment, "pytest", only) else 1)
+    units = [*SIDE_BY_SIDE, *(() if quick else COVERED), "tests/unit", "tests/dags"]
     good = [
         static(Home().python("airflow").parent),
-        pytest("airflow", "units and DAG integrity", [*SIDE_BY_SIDE, "tests/unit", "tests/dags"]),
+        pytest("airflow", "units and DAG integrity", units),
     ]
     if not quick:
         good += [

@@ -16,7 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from include.spark.delta import is_conflict
-from include.spark.stream.live import slot
+from include.spark.stream.posts import SLOT_SECONDS
 
 ARRIVALS_SECONDS = 60.0
 TABLES_SECONDS = 600.0
@@ -85,6 +85,7 @@ class Compaction:
 
 
 def recent_arrivals(catalog: str, now: datetime) -> str:
-    """The statement that compacts the arrivals of the last minutes, which the live metrics read again and again."""
-    since = slot((now - timedelta(minutes=15)).timestamp())
+    """The statement that compacts the arrivals of the last minutes, which the heartbeat reads again and again."""
+    first = (now - timedelta(minutes=15)).timestamp() // SLOT_SECONDS * SLOT_SECONDS
+    since = datetime.fromtimestamp(first, UTC)
     return f"OPTIMIZE {catalog}.stream.arrivals WHERE slot >= '{since:%Y-%m-%d %H:%M:%S}'"

@@ -21,7 +21,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import StreamingQueryListener
 
-from include.spark.delta import commit
+from include.spark.delta import append
 from include.spark.stream import schemas
 from include.spark.stream.posts import quarantine
 
@@ -185,7 +185,7 @@ class Heartbeat(StreamingQueryListener):  # type: ignore[misc]  # pyspark is unt
     def _append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         names = schemas.HEARTBEAT.names
         frame = self._spark.createDataFrame([tuple(row.get(name) for name in names) for row in rows], schemas.HEARTBEAT)
-        commit(lambda: frame.coalesce(1).writeTo(f"{self._catalog}.ops.stream_heartbeat").append())
+        append(frame.coalesce(1), f"{self._catalog}.ops.stream_heartbeat")
 
 
 def read_progress(progress: Any) -> Batch:

@@ -19,8 +19,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from include.spark.delta import commit, replace
-from include.spark.stream.posts import MOMENT, SLOT_SECONDS
+from include.spark.delta import append, replace
+from include.spark.stream.posts import MOMENT, SLOT_SECONDS, frame_of, tuples_of
 from include.spark.stream.schemas import WINDOWS
 from include.spark.stream.windows import LENGTH, METRICS, MINUTE_US, Arrival, Ranked, Windows
 
@@ -74,42 +74,36 @@ class Live:
         minutes = [arrival.arrived_us // MINUTE_US for arrival in new]
         first, last = min(minutes) - LENGTH + 1, max(minutes)
         try:
-            fresh = self._include(arrived.sparkSession, new, _slot(first))
+            windows, fresh = self._include(arrived.sparkSession, new, _slot(first))
             if fresh or time.monotonic() - self._tidied > TIDY_SECONDS:
-                self._replace(arrived.sparkSession, first, last)
+                self._replace(arrived.sparkSession, windows, first, last)
             else:
-                self._append(arrived.sparkSession, first, last)
+                self._append(arrived.sparkSession, windows, first, last)
         except BaseException:
             self._windows = None
             raise
 
-    def _include(self, spark: SparkSession, new: Iterable[Arrival], first: int) -> bool:
-        """Count new arrivals, with all windows from a minute on at hand; whether they were all read anew."""
-        fresh = self._windows is None or first < self._windows.first
-        if fresh:
-            self._windows = Windows(first)
+    def _include(self, spark: SparkSession, new: Iterable[Arrival], first: int) -> tuple[Windows, bool]:
+        """The windows from a minute on, with new arrivals counted; and whether all arrivals were read anew."""
+        windows = self._windows
+        fresh = windows is None or first < windows.first
+        if windows is None or fresh:
+            windows = self._windows = Windows(first)
             table, since = spark.table(f"{self._catalog}.stream.arrivals"), F.timestamp_micros(F.lit(first * MINUTE_US))
             new = _read(table.where((F.col("slot") >= since) & (F.col("arrived_at") >= since)))
-        windows = self._kept()
         windows.add(new)
         self._touched.append(first)
         windows.forget(_slot(min([*self._touched, *(self._untidy or ())])))
-        return fresh
+        return windows, fresh
 
-    def _kept(self) -> Windows:
-        if self._windows is None:
-            raise RuntimeError("no windows are kept")
-        return self._windows
-
-    def _append(self, spark: SparkSession, first: int, last: int) -> None:
-        rows = spark.createDataFrame(rows_of(self._kept(), first, last)).coalesce(1)
+    def _append(self, spark: SparkSession, windows: Windows, first: int, last: int) -> None:
         self._untidy = self._with_untidy(first, last)
-        commit(lambda: rows.writeTo(self._name).append())
+        append(frame_of(spark, rows_of(windows, first, last)), self._name)
 
-    def _replace(self, spark: SparkSession, first: int, last: int) -> None:
+    def _replace(self, spark: SparkSession, windows: Windows, first: int, last: int) -> None:
         first, last = self._with_untidy(first, last)
-        first, last = max(_slot(first), self._kept().first), _slot(last) + SLOT_MINUTES - 1
-        rows = spark.createDataFrame(rows_of(self._kept(), first, last)).coalesce(1)
+        first, last = max(_slot(first), windows.first), _slot(last) + SLOT_MINUTES - 1
+        rows = frame_of(spark, rows_of(windows, first, last))
         replace(rows, self._name, f"slot >= {_literal(first)} AND slot <= {_literal(last)}")
         self._untidy, self._tidied = None, time.monotonic()
 
@@ -150,11 +144,6 @@ def _rows(metric: str, window: int, ranked: Ranked, version: int) -> pa.Table:
     return pa.table({name: columns[name] for name in WINDOWS.names})
 
 
-def slot(moment: float) -> datetime:
-    """The ten minutes of a time in seconds since 1970, by their start."""
-    return datetime.fromtimestamp(moment // SLOT_SECONDS * SLOT_SECONDS, UTC)
-
-
 def _read(arrivals: DataFrame) -> Iterator[Arrival]:
     columns = arrivals.where(~F.col("late")).select(
         "table_name",
@@ -166,9 +155,7 @@ def _read(arrivals: DataFrame) -> Iterator[Arrival]:
         F.col("sequence_number").alias("sequence"),
         F.unix_micros("arrived_at").alias("arrived_us"),
     )
-    rows = columns.toArrow()
-    values = zip(*(rows.column(name).to_pylist() for name in rows.column_names), strict=True)
-    for table_name, ind, poster, followers, category, country, sequence, arrived_us in values:
+    for table_name, ind, poster, followers, category, country, sequence, arrived_us in tuples_of(columns):
         yield Arrival(table_name, ind, poster, followers, category, country, int(sequence), arrived_us)
 
 

@@ -22,7 +22,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from include.spark.contract import examine_mixed
-from include.spark.delta import commit, run
+from include.spark.delta import append, run
 from include.spark.schemas import TARGETS
 from include.spark.stream import schemas
 from include.spark.stream.known import Arrival, Known, Plan, Post
@@ -107,19 +107,19 @@ class Posts:
         now = pa.scalar(datetime.now(UTC), MOMENT)
         for table in self._tables:
             columns = schemas.STREAM[table].names
-            if append := plan.append.get(table):
-                rows = _with(_only(batch, append), processed_at=now)
-                yield partial(_append, _frame(spark, rows.select(columns)), self._stream(table))
+            if new := plan.append.get(table):
+                rows = _with(_only(batch, new), processed_at=now)
+                yield partial(append, frame_of(spark, rows.select(columns)), self._stream(table))
             if update := plan.update.get(table):
                 rows = _with(_only(batch, update), processed_at=now)
-                yield partial(_merge, _frame(spark, rows.select(columns)), self._stream(table))
+                yield partial(_merge, frame_of(spark, rows.select(columns)), self._stream(table))
         of_batch = {"query_id": pa.scalar(self._query_id), "batch_id": pa.scalar(batch_id, pa.int64())}
         if arrived := _all(plan.arrived):
             rows = _with(_arrived(_only(batch, arrived), _all(plan.late)), **of_batch)
-            yield partial(_append, _frame(spark, rows.select(schemas.ARRIVALS.names)), self._stream("arrivals"))
+            yield partial(append, frame_of(spark, rows.select(schemas.ARRIVALS.names)), self._stream("arrivals"))
         if quarantined := _all(plan.quarantined):
             rows = _with(_only(batch, quarantined), **of_batch, quarantined_at=now)
-            yield partial(_append, _frame(spark, rows.select(schemas.QUARANTINE.names)), quarantine(self._catalog))
+            yield partial(append, frame_of(spark, rows.select(schemas.QUARANTINE.names)), quarantine(self._catalog))
 
     def _stream(self, table: str) -> str:
         return f"{self._catalog}.stream.{table}"
@@ -160,7 +160,7 @@ def _posts(kept: DataFrame, arrivals: DataFrame, table: str) -> dict[int, Post]:
     rows = kept.select("ind", _place().alias("kept"), fingerprint(table).alias("content")).join(copies, "ind", "left")
     newest = F.greatest("kept", F.coalesce("arrived", "kept"))["text"].alias("newest")
     return {
-        ind: Post(int(sequence), content) for ind, sequence, content in _columns(rows.select("ind", newest, "content"))
+        ind: Post(int(sequence), content) for ind, sequence, content in tuples_of(rows.select("ind", newest, "content"))
     }
 
 
@@ -172,7 +172,8 @@ def _arrivals(batch: pa.Table) -> Iterable[Arrival]:
         yield Arrival(table, shard_id, int(sequence), arrived_us, ind if reason is None else None, content)
 
 
-def _columns(frame: DataFrame) -> Iterable[tuple[Any, ...]]:
+def tuples_of(frame: DataFrame) -> Iterable[tuple[Any, ...]]:
+    """The rows of a frame, brought here by Arrow."""
     table = frame.toArrow()
     return _zipped(table.column(name) for name in frame.columns)
 
@@ -224,10 +225,6 @@ def _with(rows: pa.Table, **values: Any) -> pa.Table:
     return rows
 
 
-def _append(rows: DataFrame, name: str) -> None:
-    commit(lambda: rows.writeTo(name).append())
-
-
 def _merge(rows: DataFrame, name: str) -> None:
     spark, view = rows.sparkSession, f"pinflow_copies_{uuid4().hex}"
     rows.createTempView(view)
@@ -242,7 +239,8 @@ def _merge(rows: DataFrame, name: str) -> None:
         spark.catalog.dropTempView(view)
 
 
-def _frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
+def frame_of(spark: SparkSession, rows: pa.Table) -> DataFrame:
+    """Rows that go into one file."""
     return spark.createDataFrame(rows).coalesce(1)
 
 

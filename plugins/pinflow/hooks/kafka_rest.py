@@ -10,7 +10,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from airflow.providers.http.hooks.http import HttpHook
 from requests import Response, Session
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -19,6 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from urllib3.exceptions import NewConnectionError
 
 from pinflow.exceptions import NotFound, NotSent, OutcomeUnknown, Rejected, Unavailable
+from pinflow.hooks.signed_http import SignedHttpHook
 
 V2_JSON = "application/vnd.kafka.json.v2+json"
 V2 = "application/vnd.kafka.v2+json"
@@ -101,13 +101,15 @@ class Topic:
     internal: bool = False
 
 
-class KafkaRestHook(HttpHook):
+class KafkaRestHook(SignedHttpHook):
     """Talk to a Kafka REST Proxy through a connection of type ``http``.
 
     API v3 is expected under ``/v3``. A base path (an API gateway's stage) goes into the connection's host, as in
-    ``https://abc.execute-api.us-east-1.amazonaws.com/prod``. Every error is one of ``pinflow.exceptions``.
+    ``https://abc.execute-api.us-east-1.amazonaws.com/prod``; requests to such an address are signed, unless the
+    connection has a login. Every error is one of ``pinflow.exceptions``.
 
     :param http_conn_id: the connection; its extra may hold ``timeout`` in seconds.
+    :param aws_conn_id: the connection whose credentials sign.
     :param retry: how often a call that surely was not sent is made again.
     :param adapter: a transport for ``requests``; tests pass their own.
     """
@@ -122,8 +124,9 @@ class KafkaRestHook(HttpHook):
         http_conn_id: str = default_conn_name,
         retry: Retrying | None = None,
         adapter: HTTPAdapter | None = None,
+        aws_conn_id: str | None = "aws_default",
     ) -> None:
-        super().__init__(http_conn_id=http_conn_id, adapter=adapter)
+        super().__init__(http_conn_id=http_conn_id, adapter=adapter, aws_conn_id=aws_conn_id)
         self.retry = retry or Retrying(
             retry=retry_if_exception_type(NotSent),
             stop=stop_after_attempt(4),

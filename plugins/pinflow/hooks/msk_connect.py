@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-WAITERS = Path(__file__).parents[1] / "waiters" / "kafkaconnect.json"
+WAITERS = Path(__file__).parents[1] / "waiters" / "msk_connect.json"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from pinflow.exceptions import CannotReconcile, Rejected, StackFailed, Unavailable, shortened
+from pinflow.exceptions import CannotReconcile, Rejected, StackFailed, shortened
 from pinflow.hooks.cloudformation import (
     GOOD,
     MAXIMUM_TEMPLATE_BYTES,
@@ -40,7 +40,6 @@ DELETED = "stack_deleted"
 CREATED = "change_set_settled"
 EXECUTED = "change_set_executed"
 BUCKET = "AWS::S3::Bucket"
-_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "LimitExceededException")
 _THERE = "AlreadyExistsException"
 _TAKEN = ("InvalidChangeSetStatus", "InvalidChangeSetStatusException", "TokenAlreadyExistsException")
 
@@ -64,6 +63,7 @@ class CloudFormationBaseOperator(AwsWaitingOperator[CloudFormationStackHook]):
     """
 
     service = "CloudFormation"
+    BUSY = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "LimitExceededException")
     aws_hook_class = CloudFormationStackHook
     ui_color = "#e9d8f0"
     operator_extra_links = (CloudFormationStackLink(),)
@@ -73,26 +73,14 @@ class CloudFormationBaseOperator(AwsWaitingOperator[CloudFormationStackHook]):
         super().__init__(waiter_max_attempts=waiter_max_attempts, **kwargs)
         self.stack_name = stack_name
 
-    def _call(self, name: str, **arguments: Any) -> Any:
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the stack {self.stack_name}"
+
+    def _call(self, action: str, /, **arguments: Any) -> Any:
         """Call an action on the stack."""
-        from botocore.exceptions import ClientError
-
-        self.log.info("%s of %s", name, self.stack_name)
-        try:
-            return getattr(self.hook.conn, name)(StackName=self.stack_name, **arguments)
-        except ClientError as error:
-            raise self._refused(name, error.response) from error
-
-    def _refused(self, name: str, response: Mapping[str, Any]) -> Exception:
-        code, message = response["Error"]["Code"], response["Error"].get("Message", "nothing")
-        busy = code in _THROTTLED or response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500
-        return (Unavailable if busy else Rejected)(
-            f"CloudFormation did not carry out {name} for the stack {self.stack_name}.",
-            f"It says: {message} ({code}).",
-            "Mend what it says, then clear the task: it goes on where it is.",
-            code=code,
-            message=message,
-        )
+        return super()._call(action, StackName=self.stack_name, **arguments)
 
     def _await(self, waiter: str, **resume: Any) -> None:
         self._wait(CloudFormationStackTrigger(self.stack_name, waiter_name=waiter, **self.trigger_arguments), **resume)

@@ -109,7 +109,7 @@ class KafkaRestCreateTopicOperator(KafkaRestBaseOperator):
                 "Another client deleted it.",
                 "Find out who, then clear the task.",
             )
-        _check_shape(found, wanted)
+        check_shape(found, wanted)
         changed: dict[str, list[Any]] = {}
         if found.partitions < wanted.partitions:
             self.hook.grow_partitions(wanted.name, wanted.partitions)
@@ -236,7 +236,11 @@ def set_configs(hook: KafkaRestHook, topic: str, configs: Mapping[str, str | Non
     return {key: [found.get(key), value] for key, value in changed.items()}
 
 
-def _check_shape(found: Topic, wanted: Topic) -> None:
+def check_shape(found: Topic, wanted: Topic) -> None:
+    """Whether a topic can be brought to what is wanted.
+
+    :raises CannotReconcile: it has more partitions, or another replication factor.
+    """
     if found.partitions > wanted.partitions:
         difference = (
             f"It has {found.partitions} partitions and {wanted.partitions} were asked for; Kafka cannot lower it."

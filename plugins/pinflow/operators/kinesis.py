@@ -33,7 +33,6 @@ AVAILABLE = "stream_available"
 DELETED = "stream_deleted"
 CREATE = "create"
 _IN_USE = "ResourceInUseException"
-_BUSY = ("LimitExceededException", "ThrottlingException", _IN_USE)
 _AGAIN = " (was in use)"
 
 Step = tuple[str, Callable[[], None]]
@@ -46,6 +45,8 @@ class KinesisBaseOperator(AwsWaitingOperator[KinesisStreamsHook]):
     """
 
     service = "Kinesis"
+    BUSY = ("LimitExceededException", "ThrottlingException", _IN_USE)
+    MISSING = ("ResourceNotFoundException",)
     aws_hook_class = KinesisStreamsHook
     ui_color = "#cfd8f0"
     template_fields: Sequence[str] = aws_template_fields("stream_name")
@@ -54,27 +55,10 @@ class KinesisBaseOperator(AwsWaitingOperator[KinesisStreamsHook]):
         super().__init__(waiter_delay=waiter_delay, **kwargs)
         self.stream_name = stream_name
 
-    def _call(self, name: str, **arguments: Any) -> None:
-        """Call an action on the stream."""
-        from botocore.exceptions import ClientError
-
-        self.log.info("%s of %s: %s", name, self.stream_name, arguments or "no arguments")
-        try:
-            getattr(self.hook.conn, name)(**arguments)
-        except ClientError as error:
-            raise self._refused(name, error.response) from error
-
-    def _refused(self, name: str, response: Mapping[str, Any]) -> Exception:
-        code, message = response["Error"]["Code"], response["Error"].get("Message", "nothing")
-        busy = code in _BUSY or response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500
-        kind = Unavailable if busy else NotFound if code == "ResourceNotFoundException" else Rejected
-        return kind(
-            f"Kinesis did not carry out {name} for the stream {self.stream_name}.",
-            f"It says: {message} ({code}).",
-            "Mend what it says, then clear the task: it goes on where it is.",
-            code=code,
-            message=message,
-        )
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the stream {self.stream_name}"
 
     def _await(self, waiter: str, **resume: Any) -> None:
         self._wait(KinesisStreamTrigger(self.stream_name, waiter_name=waiter, **self.trigger_arguments), **resume)
@@ -314,7 +298,7 @@ class KinesisDeleteStreamOperator(KinesisBaseOperator):
                 continue
             if found["StreamStatus"] != "DELETING":
                 force = {"EnforceConsumerDeletion": True} if self.enforce_consumer_deletion else {}
-                self._call("delete_stream", StreamName=self.stream_name, **force)
+                self._delete("delete_stream", StreamName=self.stream_name, **force)
             deleted = True
             if not self.waits:
                 return deleted

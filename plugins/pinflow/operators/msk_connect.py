@@ -36,9 +36,17 @@ class MskConnectBaseOperator(AwsWaitingOperator[MskConnectHook]):
     """What all operators of this service share: the wait trio."""
 
     service = "MSK Connect"
+    BUSY = ("ConflictException", "ServiceUnavailableException", "TooManyRequestsException")
+    MISSING = ("NotFoundException",)
     aws_hook_class = MskConnectHook
     ui_color = "#f0d9b5"
     template_fields: Sequence[str] = aws_template_fields()
+    connector_name: str
+
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the connector {self.connector_name}"
 
     def _await(self, waiter: str, arn: str, **resume: Any) -> None:
         kind = MskConnectConnectorTrigger if waiter in (RUNNING, DELETED) else MskConnectCustomPluginTrigger
@@ -74,6 +82,11 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
         self.plugin_name = plugin_name
         self.bucket = bucket
         self.key = key
+
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the plugin {self.plugin_name}"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or adopt.
@@ -127,13 +140,14 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
         arn, state = described["customPluginArn"], described["customPluginState"]
         if state == "CREATE_FAILED":
             self.log.info("%s could not be made before: deleting it", self.plugin_name)
-            self.hook.conn.delete_custom_plugin(customPluginArn=arn)
+            self._delete("delete_custom_plugin", customPluginArn=arn)
             return PLUGIN_DELETED, arn, "DELETING"
         return (PLUGIN_DELETED if state == "DELETING" else PLUGIN_ACTIVE), arn, state
 
     def _create(self) -> str:
         location = {"bucketArn": f"arn:{self.hook.conn_partition}:s3:::{self.bucket}", "fileKey": self.key}
-        answer = self.hook.conn.create_custom_plugin(
+        answer = self._call(
+            "create_custom_plugin",
             name=self.plugin_name,
             contentType="JAR" if self.key.endswith(".jar") else "ZIP",
             location={"s3Location": location},
@@ -177,6 +191,11 @@ class MskConnectDeleteCustomPluginOperator(MskConnectBaseOperator):
         super().__init__(**kwargs)
         self.plugin_name = plugin_name
 
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the plugin {self.plugin_name}"
+
     def execute(self, context: Context) -> bool:
         """Delete.
 
@@ -186,7 +205,7 @@ class MskConnectDeleteCustomPluginOperator(MskConnectBaseOperator):
         if described is None:
             return False
         if described["customPluginState"] != "DELETING":
-            self.hook.conn.delete_custom_plugin(customPluginArn=described["customPluginArn"])
+            self._delete("delete_custom_plugin", customPluginArn=described["customPluginArn"])
         if self.waits:
             self._await(PLUGIN_DELETED, described["customPluginArn"])
         return True
@@ -347,7 +366,8 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
 
     def _create(self) -> str:
         spec = self.spec
-        answer = self.hook.conn.create_connector(
+        answer = self._call(
+            "create_connector",
             connectorName=spec.name,
             connectorConfiguration=dict(spec.configuration),
             capacity=spec.capacity,
@@ -378,7 +398,7 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             raise failure
         self.log.warning("%s It is made anew.", failure)
         done.append("restart")
-        self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
+        self._delete("delete_connector", connectorArn=described["connectorArn"])
         return DELETED, described["connectorArn"], "DELETING"
 
     def _update(self, described: Mapping[str, Any], done: list[str]) -> bool:
@@ -395,7 +415,8 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
                 changes=changes,
             )
         self.log.info("Updating %s of %s", argument, self.connector_name)
-        self.hook.conn.update_connector(
+        self._call(
+            "update_connector",
             connectorArn=described["connectorArn"],
             currentVersion=described["currentVersion"],
             **{argument: changes[argument]},
@@ -448,7 +469,7 @@ class MskConnectDeleteConnectorOperator(MskConnectBaseOperator):
         if described is None:
             return False
         if described["connectorState"] != "DELETING":
-            self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
+            self._delete("delete_connector", connectorArn=described["connectorArn"])
         if self.waits:
             self._await(DELETED, described["connectorArn"])
         return True
@@ -494,7 +515,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
             stored = stored or definition(described)
             self._store(context, stored, described["connectorArn"])
             if described["connectorState"] != "DELETING":
-                self.hook.conn.delete_connector(connectorArn=described["connectorArn"])
+                self._delete("delete_connector", connectorArn=described["connectorArn"])
             self._await(DELETED, described["connectorArn"], stored=stored)
         if stored is None:
             raise self._absent("and this task has not deleted it", "Run ./pinflow trigger pinflow_provision.")
@@ -520,7 +541,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
     def _create(self, context: Context, stored: Mapping[str, Any]) -> dict[str, Any]:
         arn = self.hook.connector_arn(self.connector_name)
         if arn is None:
-            arn = self.hook.conn.create_connector(**stored)["connectorArn"]
+            arn = self._call("create_connector", **stored)["connectorArn"]
         if self.waits:
             try:
                 self._await(RUNNING, arn)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
-
 from pinflow.hooks.api_gateway import ApiGatewayHook
+from pinflow.triggers.waiting import AwsWaitingTrigger
 
 AVAILABLE = "rest_api_available"
 
 
-class ApiGatewayApiTrigger(AwsBaseWaiterTrigger):
+class ApiGatewayApiTrigger(AwsWaitingTrigger):
     """Fire when a REST API is available, after its creation or an import.
 
     :param api_id: the API.
@@ -20,6 +19,8 @@ class ApiGatewayApiTrigger(AwsBaseWaiterTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = ApiGatewayHook
 
     def __init__(
         self,
@@ -43,13 +44,4 @@ class ApiGatewayApiTrigger(AwsBaseWaiterTrigger):
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,
             **kwargs,
-        )
-
-    def hook(self) -> ApiGatewayHook:
-        """The client that the waiter runs on."""
-        return ApiGatewayHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
-
 from pinflow.hooks.cloudformation import CloudFormationStackHook
+from pinflow.triggers.waiting import AwsWaitingTrigger
 
 
-class CloudFormationStackTrigger(AwsBaseWaiterTrigger):
+class CloudFormationStackTrigger(AwsWaitingTrigger):
     """Fire when no operation on a stack is under way, when it is complete, or when it is deleted.
 
     :param stack_name: the stack's name or id.
@@ -19,6 +18,8 @@ class CloudFormationStackTrigger(AwsBaseWaiterTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = CloudFormationStackHook
 
     def __init__(
         self,
@@ -42,13 +43,4 @@ class CloudFormationStackTrigger(AwsBaseWaiterTrigger):
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,
             **kwargs,
-        )
-
-    def hook(self) -> CloudFormationStackHook:
-        """The client that the waiter runs on."""
-        return CloudFormationStackHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
-
 from pinflow.hooks.kinesis import KinesisStreamsHook
+from pinflow.triggers.waiting import AwsWaitingTrigger
 
 
-class KinesisStreamTrigger(AwsBaseWaiterTrigger):
+class KinesisStreamTrigger(AwsWaitingTrigger):
     """Fire when a stream is active or deleted, as the waiter says.
 
     :param stream_name: the stream.
@@ -19,6 +18,8 @@ class KinesisStreamTrigger(AwsBaseWaiterTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = KinesisStreamsHook
 
     def __init__(
         self,
@@ -42,13 +43,4 @@ class KinesisStreamTrigger(AwsBaseWaiterTrigger):
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,
             **kwargs,
-        )
-
-    def hook(self) -> KinesisStreamsHook:
-        """The client that the waiter runs on."""
-        return KinesisStreamsHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
         )

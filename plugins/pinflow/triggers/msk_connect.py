@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
-
 from pinflow.hooks.msk_connect import MskConnectHook
+from pinflow.triggers.waiting import AwsWaitingTrigger
 
 
-class _MskConnectTrigger(AwsBaseWaiterTrigger):
-    def hook(self) -> MskConnectHook:
-        """The client that the waiter runs on."""
-        return MskConnectHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
-        )
-
-
-class MskConnectConnectorTrigger(_MskConnectTrigger):
+class MskConnectConnectorTrigger(AwsWaitingTrigger):
     """Fire when a connector is running or deleted, as the waiter says.
 
     :param connector_arn: the connector.
@@ -29,6 +17,8 @@ class MskConnectConnectorTrigger(_MskConnectTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = MskConnectHook
 
     def __init__(
         self,
@@ -55,7 +45,7 @@ class MskConnectConnectorTrigger(_MskConnectTrigger):
         )
 
 
-class MskConnectCustomPluginTrigger(_MskConnectTrigger):
+class MskConnectCustomPluginTrigger(AwsWaitingTrigger):
     """Fire when a custom plugin is active or deleted, as the waiter says.
 
     :param custom_plugin_arn: the plugin.
@@ -64,6 +54,8 @@ class MskConnectCustomPluginTrigger(_MskConnectTrigger):
     :param waiter_max_attempts: how many looks.
     :param aws_conn_id: the AWS connection.
     """
+
+    hook_class = MskConnectHook
 
     def __init__(
         self,

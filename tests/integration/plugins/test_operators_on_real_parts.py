@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.aws.connectors import render
 from include.config.settings import load
-from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, ResourcesLeft, Unavailable
+from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, Rejected, ResourcesLeft, Unavailable
 from pinflow.hooks.kafka import KafkaOffsetsHook, KafkaRecordsHook
 from pinflow.hooks.kafka_rest import KafkaRestHook, Outcome, Record
 from pinflow.hooks.msk_connect import MskConnectHook
@@ -33,6 +33,7 @@ from pinflow.operators.kafka_rest import (
     KafkaRestProduceOperator,
 )
 from pinflow.operators.kinesis import KinesisCreateStreamOperator, KinesisDeleteStreamOperator
+from pinflow.operators.msk import MskCreateTopicOperator, MskDeleteTopicOperator, MskDescribeTopicOperator
 from pinflow.operators.msk_connect import (
     MskConnectCreateConnectorOperator,
     MskConnectCreateCustomPluginOperator,
@@ -42,6 +43,7 @@ from pinflow.operators.msk_connect import (
 )
 from pinflow.operators.s3 import S3DeleteVersionedBucketOperator
 from pinflow.sensors.landing import KafkaConnectLandingSensor
+from pinflow.sensors.msk import MskTopicSensor
 from tests.conftest import Platform
 
 pytestmark = pytest.mark.integration
@@ -127,6 +129,35 @@ class TestTopics:
         assert made[0]["partition"] == made[1]["partition"], "one key, one partition"
         position = ("operators.records", made[0]["partition"], made[0]["offset"])
         assert KafkaRecordsHook().timestamps([position]) == {position: 1646110800000}
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_by_msks_own_api(self, deferrable: bool) -> None:
+        """What MSK's API makes is what the broker tells the REST proxy."""
+        where: dict[str, Any] = {"cluster_name": SETTINGS.kafka.cluster_name, "topic": f"operators.msk-{deferrable}"}
+        waiting = {"deferrable": deferrable, "waiter_delay": 1, "replication_factor": 1}
+
+        def make(**given: Any) -> dict[str, Any]:
+            return run(MskCreateTopicOperator(task_id="t", **where, **waiting, **given))  # type: ignore[no-any-return]
+
+        assert make(partitions=2, configs={"retention.ms": "1000", "cleanup.policy": "compact"})["created"]
+        again = make(partitions=2, configs={"retention.ms": "1000"})
+        assert (again["created"], again["changed"]) == (False, {})
+        grown = make(partitions=3, configs={"retention.ms": "2000"})["changed"]
+        assert grown == {"partitions": [2, 3], "retention.ms": ["1000", "2000"]}
+        run(MskTopicSensor(task_id="t", deferrable=deferrable, poke_interval=1, timeout=60, **where))
+        kafka = run(KafkaRestDescribeTopicOperator(task_id="t", topic=where["topic"]))
+        configs = (kafka["configs"]["retention.ms"], kafka["configs"]["cleanup.policy"])
+        assert (kafka["partitions"], configs) == (3, ("2000", "compact"))
+        described = run(MskDescribeTopicOperator(task_id="t", **where))
+        assert (described["state"], described["partitions"]) == ("ACTIVE", 3)
+        with pytest.raises(CannotReconcile, match="has 3 partitions and 1 were asked for"):
+            make(partitions=1)
+        with pytest.raises(Rejected, match=r"create_topic.*operators\.too-many"):
+            run(MskCreateTopicOperator(task_id="t", **{**where, "topic": "operators.too-many"}, replication_factor=9))
+        delete = MskDeleteTopicOperator(task_id="t", deferrable=deferrable, waiter_delay=1, **where)
+        assert run(delete) is True
+        assert run(delete) is False
+        assert KafkaRestHook().topic(where["topic"]) is None
 
     def test_v2_as_existing_clients_send(self) -> None:
         topic("operators.records")

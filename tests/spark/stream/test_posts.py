@@ -175,7 +175,7 @@ class TestCrash:
 
 def _fail(patched: pytest.MonkeyPatch, *tables: str) -> None:
     """Let writes to these tables fail, those that append and those that merge."""
-    for name in ("_append", "_merge"):
+    for name in ("append", "_merge"):
         original = getattr(posts, name)
 
         def write(rows: Any, table: str, original: Any = original) -> None:

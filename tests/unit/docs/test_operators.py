@@ -30,7 +30,7 @@ PARTS = {
     for title, _, text in (part.partition("\n") for part in DOCUMENT.split("\n## ")[1:])
     if FENCE.search(text)
 }
-BASES = ("BaseOperator", "WaitingOperator", "WaitingSensor")
+BASES = ("BaseOperator", "WaitingOperator", "WaitingSensor", "WaitingTrigger")
 """How the names of classes end that are only there to be inherited from."""
 
 

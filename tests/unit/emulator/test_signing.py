@@ -1,9 +1,6 @@
-"""Requests to a gateway in AWS: signed as AWS checks it, worked out here by its rules and not by botocore."""
+"""Requests to a gateway in AWS: signed as AWS checks it."""
 
 from __future__ import annotations
-
-import hashlib
-import hmac
 
 import httpx
 import pytest
@@ -13,11 +10,10 @@ from emulator.post.gateway import Gateway
 from emulator.post.requests import ProxyV2, Record, Request
 from emulator.post.signing import signature
 from emulator.post.streams import Streams
+from tests.unit.sigv4 import KEY, SECRET, authorization
 
 BASE = "https://abcdefghij.execute-api.eu-west-1.amazonaws.com/prod"
-KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 RECORDS = (Record(7528, '{"index":7528,"title":"Été"}'.encode(), 0),)
-HEADERS = ("content-type", "host", "x-amz-date", "x-amz-security-token")
 
 
 @pytest.fixture(autouse=True)
@@ -27,27 +23,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
 
 
-def step(key: bytes, text: str) -> bytes:
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()
-
-
 def expected(request: httpx.Request) -> str:
-    """The header ``Authorization`` that AWS works out of a request that it got.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-    """
-    moment = request.headers["x-amz-date"]
-    scope = f"{moment[:8]}/eu-west-1/execute-api/aws4_request"
-    names = [name for name in HEADERS if name in request.headers]
-    lines = [f"{name}:{request.headers[name]}" for name in names]
-    body = hashlib.sha256(request.content).hexdigest()
-    canonical = "\n".join([request.method, request.url.path, "", *lines, "", ";".join(names), body])
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = f"AWS4{SECRET}".encode()
-    for part in scope.split("/"):
-        key = step(key, part)
-    mark = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
-    return f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={';'.join(names)}, Signature={mark}"
+    return authorization(request.method, request.url.path, request.headers, request.content, "eu-west-1")
 
 
 def posted(request: Request, base: str = BASE) -> httpx.Request:

@@ -75,7 +75,10 @@ def of_package(package: Path) -> set[Call]:
 
 
 def of_file(path: Path, service: str | None, root: Path) -> Iterator[Call]:
-    """The calls of one file: ``….conn.<operation>``, ``get_paginator("…")``, ``_call("…")`` and boto3 clients."""
+    """The calls of one file: ``….conn.<operation>``, ``get_paginator("…")``, ``_call("…")`` and boto3 clients.
+
+    ``_delete("…")`` is a ``_call`` for which it is no error that there is nothing to delete.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     boto = {node.args[0].value for node in ast.walk(tree) if _is_boto_client(node)}  # type: ignore[attr-defined]
     for node in ast.walk(tree):
@@ -106,7 +109,7 @@ def _patterns(node: ast.AST) -> Iterable[str]:
     if not isinstance(node, ast.Call) or not node.args:
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if name == "get_paginator" or (name == "_call" and isinstance(node.func, ast.Attribute)):
+    if name == "get_paginator" or (name in ("_call", "_delete") and isinstance(node.func, ast.Attribute)):
         yield from _texts(node.args[0])
 
 

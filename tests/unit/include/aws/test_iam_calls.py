@@ -145,7 +145,7 @@ class TestScan:
             self.scan(tmp_path, hooks_x=hook)
 
     def test_no_other_way_to_aws_is_in_the_package(self) -> None:
-        """The scan knows ``….conn``, ``get_paginator``, ``_call`` and ``boto3.client``; there are no others."""
+        """The scan knows ``….conn``, ``get_paginator``, ``_call``, ``_delete``, ``boto3.client``; no others."""
         for path in (ROOT / "plugins/pinflow").rglob("*.py"):
             assert not set(_names(path)) & {"get_client_type", "Session", "resource", "async_conn"}, path
 
@@ -182,6 +182,10 @@ class TestProducer:
     @pytest.mark.parametrize("role", ["ProducerRole", "AirflowRole"])
     def test_posts_are_allowed(self, role: str, request_: Request) -> None:
         assert allows(ROLES[role], "execute-api:Invoke", self.arn(request_.method, request_.url))
+
+    def test_airflow_may_call_what_provisioning_calls(self) -> None:
+        """The task ``call`` of ``pinflow_provision``, when the API is there already."""
+        assert allows(ROLES["AirflowRole"], "execute-api:Invoke", f"{self.ARN}/prod/GET/topics")
 
     def test_the_cluster_is_asked_for(self) -> None:
         assert allows(ROLES["ProducerRole"], "execute-api:Invoke", f"{self.ARN}/prod/GET/v3/clusters")

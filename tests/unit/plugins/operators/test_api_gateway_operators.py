@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from pinflow.exceptions import CannotReconcile, NotFound, NotSent, Rejected, Unavailable, WaitTimedOut
+from pinflow.exceptions import CannotReconcile, NotFound, NotSent, OutcomeUnknown, Rejected, Unavailable, WaitTimedOut
 from pinflow.hooks.api_gateway import ApiGatewayHook
 from pinflow.operators import api_gateway
 from pinflow.operators.api_gateway import (
@@ -24,6 +24,7 @@ from pinflow.operators.api_gateway import (
 )
 from pinflow.triggers.api_gateway import ApiGatewayApiTrigger
 from tests.unit.plugins.conftest import JsonServer, Script
+from tests.unit.sigv4 import KEY, SECRET, authorization
 
 NAME, API = "pinflow", "a1b2c3"
 TAGS = {"pinflow": "pinflow"}
@@ -124,7 +125,7 @@ class TestApiGatewayImportOperator:
     def test_one_whose_import_was_cut_short_is_adopted(self, context: Any, script: Any, bring: Any) -> None:
         operator = bring()
         script(operator).listed().create().refuse("put_rest_api", "InternalFailure", 500)
-        with pytest.raises(Unavailable):
+        with pytest.raises(OutcomeUnknown):
             operator.execute(context)
         again = bring()
         script(again).listed(api()).put().tagged()
@@ -391,7 +392,18 @@ class TestApiGatewayCallOperator:
 
     def test_template_fields(self) -> None:
         made = ApiGatewayCallOperator(task_id="t", path="/dev/topics")
-        assert set(made.template_fields) == {"path", "headers", "body", "gateway_conn_id"}
+        assert set(made.template_fields) == {"path", "headers", "body", "gateway_conn_id", "aws_conn_id"}
+
+    def test_a_domain_of_ones_own_gets_a_signed_request(
+        self, context: Any, server: JsonServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        server.handler = lambda *_: (200, [])
+        path = "/prod/topics"
+        ApiGatewayCallOperator(task_id="t", path=path, region_name="eu-west-1").execute(context)
+        headers = server.requests[0][2]
+        assert headers["Authorization"] == authorization("GET", path, headers, b"", "eu-west-1")
 
     def test_right(self, context: Any, server: JsonServer) -> None:
         server.handler = lambda *_: (200, ["pinflow.pin"])
@@ -399,6 +411,7 @@ class TestApiGatewayCallOperator:
         assert done == {"status": 200, "body": '["pinflow.pin"]'}
         assert server.calls == ["GET /dev/topics"]
         assert server.requests[0][2]["Accept"] == "x"
+        assert "Authorization" not in server.requests[0][2]
 
     def test_a_body_and_another_status(self, context: Any, server: JsonServer) -> None:
         server.handler = lambda *_: (422, {"message": "no key"})

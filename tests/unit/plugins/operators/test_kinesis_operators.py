@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from pinflow.exceptions import NotFound, RecordsNotAccepted, Rejected, Unavailable, WaitTimedOut
+from pinflow.exceptions import NotFound, OutcomeUnknown, RecordsNotAccepted, Rejected, Unavailable, WaitTimedOut
 from pinflow.hooks.kinesis import Outcome, OutcomeState, Record
 from pinflow.operators.kinesis import (
     KinesisCreateStreamOperator,
@@ -201,7 +201,7 @@ class TestKinesisCreateStreamOperator:
         ("code", "status", "kind"),
         [
             ("LimitExceededException", 400, Unavailable),
-            ("InternalFailure", 500, Unavailable),
+            ("InternalFailure", 500, OutcomeUnknown),
             ("InvalidArgumentException", 400, Rejected),
             ("AccessDeniedException", 400, Rejected),
         ],

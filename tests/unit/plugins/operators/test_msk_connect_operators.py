@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from botocore.stub import ANY
 
-from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, PluginFailed, WaitTimedOut
+from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, PluginFailed, Unavailable, WaitTimedOut
 from pinflow.hooks.msk import Cluster
 from pinflow.operators.msk_connect import (
     MskConnectCreateConnectorOperator,
@@ -571,7 +571,7 @@ class TestMskConnectRestartConnectorOperator:
         operator = self.operator()
         calls = script(operator).connector(connector())
         calls.refuse("delete_connector", "ServiceUnavailableException", 503)
-        with pytest.raises(operator.hook.conn.exceptions.ClientError):
+        with pytest.raises(Unavailable, match="delete_connector for the connector sink"):
             operator.execute(context)
         assert context["task_state_store"]["connector_definition"]["connectorConfiguration"] == CONFIG
 
@@ -588,7 +588,7 @@ class TestMskConnectRestartConnectorOperator:
         first = self.operator()
         calls = script(first).connector(connector())
         calls.refuse("delete_connector", "ServiceUnavailableException", 503)
-        with pytest.raises(first.hook.conn.exceptions.ClientError):
+        with pytest.raises(Unavailable, match="delete_connector for the connector sink"):
             first.execute(context)
         again = self.operator()
         calls = script(again).connector(connector(state))

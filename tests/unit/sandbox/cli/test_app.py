@@ -17,7 +17,7 @@ from tests.unit.sandbox.cli.conftest import Pinflow
 
 COMMANDS = {
     "run", "up", "down", "status", "env", "logs", "trigger", "backfill", "results", "source", "emulate", "bench",
-    "doctor", "clean", "test", "help", "package", "deploy", "secrets",
+    "doctor", "clean", "test", "help", "package", "deploy", "secrets", "cost",
 }  # fmt: skip
 
 
@@ -68,6 +68,7 @@ class TestHelp:
             (["emulate"], {"--to", "--posts", "--rate", "--seed", "--days"}),
             (["clean"], {"--data", "--all", "--yes"}),
             (["test"], {"--quick"}),
+            (["cost"], {"--posts-per-day", "--set", "--prices", "--settings", "--json"}),
             (["doctor"], {"--json"}),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -139,6 +139,13 @@ class TestTest:
         assert "airflow:-m pytest tests/integration" in found
         assert any(argv[0] == "mvn" and argv[-1] == "test" for argv in calls)
 
+    def test_the_whole_run_holds_the_package_to_its_coverage(self, pinflow: Pinflow, calls: list[list[str]]) -> None:
+        pinflow("test", "--quick")
+        assert not any(word.startswith("--cov") for argv in calls for word in argv)
+        pinflow("test")
+        (units,) = [argv for argv in calls if "--cov-fail-under=95" in argv]
+        assert {"--cov=plugins/pinflow", "--cov-branch", "tests/unit", "tests/dags"} <= set(units)
+
     @pytest.mark.parametrize("bad", ["mypy", "ruff", "tests/unit", "tests/spark", "tests/integration", "mvn"])
     def test_one_that_fails_hides_no_other(self, pinflow: Pinflow, calls: list[list[str]], bad: str) -> None:
         pinflow("test")
