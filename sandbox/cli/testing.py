@@ -18,7 +18,8 @@ from sandbox.supervisor.home import ROOT, Home
 
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 COVERED = (
-    "--cov=plugins/pinflow", "--cov-branch", "--cov-fail-under=95", "--cov-report=term:skip-covered", "--no-cov-on-fail",
+    "--cov=plugins/pinflow", "--cov-branch", "--cov-fail-under=95", "--no-cov-on-fail",
+    "--cov-report=term:skip-covered",
 )  # fmt: skip
 """Lines and branches of the package, by the units and DAG tests alone; the quick run leaves it out."""
 TYPED = ("plugins/pinflow", "emulator", "include", "sandbox")

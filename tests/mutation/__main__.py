@@ -69,7 +69,10 @@ TARGETS = {
     ),
     "databricks": Target(
         "pinflow.operators.databricks",
-        ("execute_complete", "on_kill", "_run", "_submit", "_ended", "_token", "_forget"),
+        (
+            "execute_complete", "on_kill", "_run", "_noted", "_derived", "_is_over", "_submit", "_ended", "_token",
+            "_forget",
+        ),
         (f"{UNIT}/operators/test_databricks_operators.py",),
     ),
     "cloudformation": Target(

@@ -200,16 +200,42 @@ class DatabricksRunNotebookOperator(BaseOperator):
             self.hook.cancel_run(self.run_id)
 
     def _run(self, context: Context) -> dict[str, Any]:
-        token, stored = self._token(context)
-        run = self._submit(token)
-        if stored and RunState(**run["state"]).is_terminal and not RunState(**run["state"]).is_successful:
-            self.log.info("Run %s of an earlier try ended without success: starting another", run["run_id"])
-            self._forget(context)
-            run = self._submit(self._token(context)[0])
+        run = self._derived(context) if context.get("task_state_store") is None else self._noted(context)
         for key in ("run_id", "run_page_url"):
             context["ti"].xcom_push(key=key, value=run[key])
         self.log.info("Run %s of %s: %s", run["run_id"], self.notebook_path, run["run_page_url"])
         return run
+
+    def _noted(self, context: Context) -> dict[str, Any]:
+        """By the token in the task state store, which is noted before it is used."""
+        store = context["task_state_store"]
+        stored = store.get(self.TOKEN)
+        run = self._submit(str(stored)) if stored else None
+        if run is not None and not self._is_over(run, failed=True):
+            return run
+        if run is not None:
+            self.log.info("Run %s of an earlier try ended without success: starting another", run["run_id"])
+        token = self._token(context, uuid.uuid4().hex)
+        store.set(self.TOKEN, token)
+        return self._submit(token)
+
+    def _derived(self, context: Context) -> dict[str, Any]:
+        """By tokens that each try derives alike, one for each try so far: the first whose run is not over counts.
+
+        Which runs were submitted is not known; submitting one again by its token only tells it.
+        """
+        last = int(context["ti"].try_number)
+        for number in range(1, last):
+            run = self._submit(self._token(context, str(number)))
+            if not self._is_over(run):
+                return run
+            self.log.info("Run %s of an earlier try is over", run["run_id"])
+        return self._submit(self._token(context, str(last)))
+
+    @staticmethod
+    def _is_over(run: Mapping[str, Any], failed: bool = False) -> bool:
+        state = RunState(**run["state"])
+        return state.is_terminal and not (failed and state.is_successful)
 
     def _submit(self, token: str) -> dict[str, Any]:
         self.run_id = self.hook.submit_notebook(
@@ -237,16 +263,10 @@ class DatabricksRunNotebookOperator(BaseOperator):
         except ValueError:
             return result
 
-    def _token(self, context: Context) -> tuple[str, bool]:
-        instance, store = context["ti"], context.get("task_state_store")
-        if store is not None and (stored := store.get(self.TOKEN)):
-            return str(stored), True
-        own = uuid.uuid4().hex if store is not None else str(instance.try_number)
+    def _token(self, context: Context, own: str) -> str:
+        instance = context["ti"]
         parts = (instance.dag_id, instance.run_id, instance.task_id, str(instance.map_index), own)
-        token = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-        if store is not None:
-            store.set(self.TOKEN, token)
-        return token, False
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _forget(self, context: Context) -> None:
         if (store := context.get("task_state_store")) is not None:

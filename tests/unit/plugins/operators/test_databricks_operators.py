@@ -319,11 +319,33 @@ class TestDatabricksRunNotebookOperator:
             notebook().execute(context)
         assert len(workspace.submitted) == 2
 
-    def test_without_a_store_each_try_has_a_token_of_its_own(self, context: Any, workspace: Workspace) -> None:
+    def test_without_a_store_one_that_is_cleared_after_success_runs_again(
+        self, context: Any, workspace: Workspace
+    ) -> None:
         context.pop("task_state_store")
-        for number in (1, 2):
+        for number in (1, 2, 3):
             context["ti"].try_number = number
             notebook().execute(context)
+            assert len(workspace.submitted) == number
+
+    def test_without_a_store_a_retry_adopts_what_still_runs(self, context: Any, workspace: Workspace) -> None:
+        context.pop("task_state_store")
+        workspace.states = [("RUNNING", None)]
+        for number in (1, 2, 3):
+            context["ti"].try_number = number
+            with pytest.raises(TaskDeferred) as deferred:
+                notebook(deferrable=True).execute(context)
+            assert deferred.value.trigger.serialize()[1]["run_id"] == 1
+        assert len(workspace.submitted) == 1
+
+    def test_without_a_store_a_retry_after_a_failure_starts_another(self, context: Any, workspace: Workspace) -> None:
+        context.pop("task_state_store")
+        workspace.states = [("TERMINATED", "FAILED")]
+        with pytest.raises(NotebookFailed):
+            notebook().execute(context)
+        context["ti"].try_number = 2
+        workspace.states = [("TERMINATED", "SUCCESS")]
+        assert notebook().execute(context) == {"landed": 3}
         assert len(workspace.submitted) == 2
 
 
