@@ -325,6 +325,15 @@ class TestAdoption:
         report = see_through(operator(), context)
         assert (active, report["run_ids"], workspace.cancelled) == ([[]], [2], [])
 
+    def test_without_parameters_of_its_own(
+        self, context: Any, workspace: StreamingWorkspace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        workspace.vitals = idle
+        see_through(operator(parameters=None), context)
+        [sent] = workspace.submitted
+        assert sent["notebook_task"]["base_parameters"] == {"job_id": JOB, "run_key": sent["idempotency_token"]}
+        assert "other parameters" not in capsys.readouterr().out
+
     def test_two_supervisors_at_once_leave_one_run(self, context: Any, workspace: StreamingWorkspace) -> None:
         workspace.vitals = idle
 
