@@ -121,6 +121,8 @@ KNOWN: dict[tuple[str, str], str] = {
         "operand 0: isinstance(error, RequestsConnectionError) and isinstance(reason, NewConnectionError)",
     ): "equivalent: only a ConnectionError of requests carries a NewConnectionError",
     ("_reading", "constant: 400"): "equivalent: any status below 500 means that the service has refused",
+    ("_drained", "result: return False"): "equivalent: None is no as well",
+    ("_window", "comparison: now < window.end + STALE_SECONDS"): "equivalent: no clock hits the moment to the bit",
     ("_update", "result: return False"): "equivalent: None is no as well",
     ("_name", "constant: 32"): "equivalent: a name of any length up to 128 tells change sets apart",
     ("_error", "operand 1: answer.text[:500] or answer.reason"): _TEXT,

@@ -352,8 +352,9 @@ class StreamingJobOperator(BaseOperator):
     def _drained(self, run_id: int) -> bool:
         """Whether the run was to read what was there, and has done so."""
         run = self.hook.find_run(run_id)
-        drains = run is not None and parameters_of(run).get("trigger") == DRAINS
-        return drains and run is not None and RunState(**run["state"]).is_successful
+        if run is None or parameters_of(run).get("trigger") != DRAINS:
+            return False
+        return bool(RunState(**run["state"]).is_successful)
 
     def _again(self, context: Context, window: Window, verdict: Verdict) -> None:
         """Note why the run is over and when the next is due.
