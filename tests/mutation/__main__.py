@@ -121,6 +121,7 @@ KNOWN: dict[tuple[str, str], str] = {
         "operand 0: isinstance(error, RequestsConnectionError) and isinstance(reason, NewConnectionError)",
     ): "equivalent: only a ConnectionError of requests carries a NewConnectionError",
     ("_reading", "constant: 400"): "equivalent: any status below 500 means that the service has refused",
+    ("active_runs", "constant: 0"): "equivalent: 1970 is before every run that has begun, by a millisecond or two",
     ("_drained", "result: return False"): "equivalent: None is no as well",
     ("_window", "comparison: now < window.end + STALE_SECONDS"): "equivalent: no clock hits the moment to the bit",
     ("_update", "result: return False"): "equivalent: None is no as well",
