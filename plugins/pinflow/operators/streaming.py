@@ -279,12 +279,13 @@ class StreamingJobOperator(BaseOperator):
 
     def _begun(self, context: Context, window: Window) -> Watch:
         """What to watch: the run that is known, or one that is adopted or started now."""
-        if window.run_id is None:
-            self._watching(context, window, self.hook.adopt(self.job_id) or self._started(context, window))
-        self.run_id = window.run_id
+        run_id = window.run_id
+        if run_id is None:
+            run_id = self._watching(context, window, self.hook.adopt(self.job_id) or self._started(context, window))
+        self.run_id = run_id
         return Watch(
             job_id=self.job_id,
-            run_id=int(window.run_id or 0),
+            run_id=run_id,
             run_key=window.run_key,
             window_start=window.start,
             window_end=window.end,
@@ -311,7 +312,11 @@ class StreamingJobOperator(BaseOperator):
         )
         return self.hook.adopt(self.job_id) or self.hook.get_run(run_id)
 
-    def _watching(self, context: Context, window: Window, run: Mapping[str, Any]) -> None:
+    def _watching(self, context: Context, window: Window, run: Mapping[str, Any]) -> int:
+        """Note the run that is watched from now on.
+
+        :returns: its id.
+        """
         given = parameters_of(run)
         window.run_id, window.run_key, window.intended = run["run_id"], given.get("run_key", ""), False
         if run["run_id"] not in window.run_ids:
@@ -323,6 +328,7 @@ class StreamingJobOperator(BaseOperator):
         wanted = dict(self.parameters or {})
         if other := {name for name in wanted | given if wanted.get(name) != given.get(name)} - set(OWN_PARAMETERS):
             self.log.warning("It was started with other parameters, and keeps them until it ends: %s", sorted(other))
+        return int(run["run_id"])
 
     def _wait(self, watch: Watch, window: Window) -> Verdict:
         """Wait until there is something to do, here or in the triggerer."""
@@ -346,8 +352,9 @@ class StreamingJobOperator(BaseOperator):
     def _drained(self, run_id: int) -> bool:
         """Whether the run was to read what was there, and has done so."""
         run = self.hook.find_run(run_id)
-        drains = run is not None and parameters_of(run).get("trigger") == DRAINS
-        return drains and run is not None and RunState(**run["state"]).is_successful
+        if run is None or parameters_of(run).get("trigger") != DRAINS:
+            return False
+        return bool(RunState(**run["state"]).is_successful)
 
     def _again(self, context: Context, window: Window, verdict: Verdict) -> None:
         """Note why the run is over and when the next is due.

@@ -74,6 +74,17 @@ class TestRuns:
         hook.stop_run(99)
         assert workspace.cancelled == [1]
 
+    def test_between_two_looks_at_one_that_stops_is_a_pause(
+        self, hook: StreamingJobHook, workspace: StreamingWorkspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        paused: list[float] = []
+        monkeypatch.setattr(streaming, "STOP_POLL", 7)
+        monkeypatch.setattr(streaming.time, "sleep", paused.append)
+        workspace.add()
+        workspace.cancel_takes = 2
+        hook.stop_run(1)
+        assert set(paused) == {7}
+
     def test_one_that_does_not_stop(self, hook: StreamingJobHook, workspace: StreamingWorkspace) -> None:
         workspace.add()
         workspace.cancel_takes = 1_000_000

@@ -218,6 +218,14 @@ class TestWindow:
         report = see_through(made, context)
         assert (report["run_ids"], report["restarts"], report["left_running"]) == ([1], 0, False)
 
+    def test_available_now_that_fails_is_started_again(
+        self, context: Any, workspace: StreamingWorkspace, deferrable: bool
+    ) -> None:
+        workspace.on_submit = lambda run: run.end("SUCCESS") if run.run_id == 2 else run.end("FAILED", "boom")
+        made = operator(deferrable=deferrable, parameters={"trigger": "availableNow"})
+        report = see_through(made, context)
+        assert (report["run_ids"], report["ends"]) == ([1, 2], ["Run 1 ended FAILED: boom"])
+
     def test_a_job_without_end_that_ends_well_is_started_again(
         self, context: Any, workspace: StreamingWorkspace, deferrable: bool
     ) -> None:
@@ -293,12 +301,15 @@ class TestBackOff:
 
 
 class TestAdoption:
-    def test_across_windows(self, context: Any, workspace: StreamingWorkspace) -> None:
+    def test_across_windows(
+        self, context: Any, workspace: StreamingWorkspace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         workspace.vitals = idle
         workspace.add(parameters={"trigger": "1 second", "job_id": JOB, "run_key": "of another window"})
         workspace.add(name="another job")
         report = see_through(operator(), context)
         assert (report["run_ids"], report["restarts"], workspace.submitted) == ([1], 0, [])
+        assert "other parameters" not in capsys.readouterr().out
         assert {asked.get("run_key") for asked in workspace.statements[:1]} == {"of another window"}
         assert workspace.runs[2].life == "RUNNING"
 
@@ -324,6 +335,15 @@ class TestAdoption:
         workspace.before_submit = lambda asked: active.append(list(workspace.active))
         report = see_through(operator(), context)
         assert (active, report["run_ids"], workspace.cancelled) == ([[]], [2], [])
+
+    def test_without_parameters_of_its_own(
+        self, context: Any, workspace: StreamingWorkspace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        workspace.vitals = idle
+        see_through(operator(parameters=None), context)
+        [sent] = workspace.submitted
+        assert sent["notebook_task"]["base_parameters"] == {"job_id": JOB, "run_key": sent["idempotency_token"]}
+        assert "other parameters" not in capsys.readouterr().out
 
     def test_two_supervisors_at_once_leave_one_run(self, context: Any, workspace: StreamingWorkspace) -> None:
         workspace.vitals = idle
