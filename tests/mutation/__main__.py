@@ -99,6 +99,15 @@ TARGETS = {
         "pinflow.hooks.msk_connect", ("differing", "fixed", "connector_arn", "connector", "plugin", "_servers"),
         (f"{UNIT}/operators/test_msk_connect_operators.py",),
     ),
+    "msk": Target(
+        "pinflow.operators.msk",
+        ("execute", "execute_complete", "_converge", "_create", "_difference", "_update"),
+        (f"{UNIT}/operators/test_msk_operators.py", f"{UNIT}/sensors/test_msk_sensor.py"),
+    ),
+    "waiting": Target(
+        "pinflow.operators.waiting", ("_call", "_delete", "_kind", "_unanswered"),
+        (f"{UNIT}/operators/test_waiting_operator.py", f"{UNIT}/operators/test_msk_operators.py"),
+    ),
     "streaming": Target(
         "pinflow.operators.streaming",
         (

@@ -534,7 +534,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
                 self._look_at(event)
             return self._create(context, stored)
         if described is not None and has_failed(described):
-            raise failed(described)
+            raise self._failed(context, described)
         self._look_at(event)
         return self._finished(context)
 
@@ -548,9 +548,14 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
             except WaitTimedOut:
                 described = self.hook.connector(self.connector_name)
                 if described is not None and has_failed(described):
-                    raise failed(described) from None
+                    raise self._failed(context, described) from None
                 raise
         return self._finished(context)
+
+    def _failed(self, context: Context, described: Mapping[str, Any]) -> ConnectorFailed:
+        """The restart is over: the next try makes another one."""
+        self._forget(context)
+        return failed(described)
 
     def _finished(self, context: Context) -> dict[str, Any]:
         described = self.hook.connector(self.connector_name)
@@ -558,9 +563,7 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
             raise self._absent(
                 "though this task has made it", "Clear the task: it makes it from its stored definition."
             )
-        if (store := context.get("task_state_store")) is not None:
-            store.delete(self.STORED)
-            store.delete(self.OLD)
+        self._forget(context)
         return {"connector_arn": described["connectorArn"], "state": described["connectorState"]}
 
     def _absent(self, why: str, mend: str) -> NotFound:
@@ -580,6 +583,11 @@ class MskConnectRestartConnectorOperator(MskConnectBaseOperator):
         if (store := context.get("task_state_store")) is not None:
             store.set(self.OLD, arn)
             store.set(self.STORED, stored)
+
+    def _forget(self, context: Context) -> None:
+        if (store := context.get("task_state_store")) is not None:
+            store.delete(self.STORED)
+            store.delete(self.OLD)
 
 
 def has_failed(described: Mapping[str, Any]) -> bool:

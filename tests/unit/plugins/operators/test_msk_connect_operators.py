@@ -694,6 +694,28 @@ class TestMskConnectRestartConnectorOperator:
         with pytest.raises(ConnectorFailed):
             operator.execute_complete(context, {"status": "error", "message": "x"})
 
+    @pytest.mark.parametrize("deferrable", [False, True], ids=["wait", "defer"])
+    def test_the_try_after_one_that_failed_again_makes_it_anew_once_more(
+        self, context: Any, script: Any, deferrable: bool
+    ) -> None:
+        operator = self.operator(deferrable=deferrable)
+        stored = {"connectorName": "sink"}
+        context["task_state_store"].update(connector_definition=stored, connector_arn=f"{ARN}-old")
+        calls = script(operator).connector(connector("FAILED"))
+        if deferrable:
+            with pytest.raises(ConnectorFailed):
+                operator.execute_complete(context, {"status": "error", "message": "x"})
+        else:
+            calls.call("list_connectors", listed("sink"), connectorNamePrefix="sink")
+            calls.describe(connector("FAILED")).connector(connector("FAILED"))
+            with pytest.raises(ConnectorFailed):
+                operator.execute(context)
+        again = self.operator(deferrable=True)
+        script(again).connector(connector("FAILED")).call("delete_connector", connectorArn=ARN)
+        with pytest.raises(TaskDeferred) as deferred:
+            again.execute(context)
+        assert deferred.value.trigger.serialize()[1]["waiter_name"] == "connector_deleted"
+
 
 class TestMskConnectConnectorSensor:
     def sensor(self, **arguments: Any) -> MskConnectConnectorSensor:

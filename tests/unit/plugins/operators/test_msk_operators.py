@@ -125,6 +125,39 @@ class TestMskCreateTopicOperator:
         calls.look(configs="retention.ms=604800000")
         assert operator.execute(context)["created"] is False
 
+    def test_answers_that_are_older_than_the_last_one(self, context: Any, script: Any) -> None:
+        """It was shown as active, then not there, then as the one that was deleted before: none is a reason to act."""
+        operator = create()
+        calls = script(operator).cluster().absent().create().look()
+        calls.absent().look().look("DELETING").look().look()
+        assert operator.execute(context)["created"] is True
+
+    def test_one_that_exists_is_not_made_when_an_older_answer_comes(self, context: Any, script: Any) -> None:
+        operator = create()
+        calls = script(operator).cluster().absent().refuse("create_topic", "TopicExistsException", 409).look()
+        calls.absent().look().look()
+        assert operator.execute(context)["created"] is False
+
+    def test_one_that_somebody_else_changes_is_waited_for(self, context: Any, script: Any) -> None:
+        operator = create()
+        script(operator).cluster().look("UPDATING").look("UPDATING").look().look()
+        assert operator.execute(context)["changed"] == {}
+
+    def test_a_change_is_told_after_a_deferral_too(self, context: Any, script: Any) -> None:
+        operator = create(partitions=4, deferrable=True)
+        script(operator).cluster().look().update(PartitionCount=4)
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)
+        resumed = create(partitions=4, deferrable=True)
+        script(resumed).cluster().look().look()
+        given = json.loads(json.dumps(deferred.value.kwargs))
+        assert resumed.execute_complete(context, {"status": "success"}, **given)["changed"] == {"partitions": [2, 4]}
+
+    def test_configs_that_are_not_shown_yet_are_not_set_again(self, context: Any, script: Any) -> None:
+        operator = create(configs=WEEK)
+        script(operator).cluster().look().update(Configs=encoded("retention.ms=604800000")).look().look()
+        assert operator.execute(context)["changed"] == {"retention.ms": [None, "604800000"]}
+
     def test_partitions_then_configs_and_other_configs_stay(self, context: Any, script: Any) -> None:
         operator = create(partitions=4, configs=WEEK)
         old = "cleanup.policy=compact\nretention.ms=1000"
@@ -193,10 +226,15 @@ class TestMskCreateTopicOperator:
             operator.execute(context)
 
     def test_the_triggers_error_counts_only_while_it_is_not_active(self, context: Any, script: Any) -> None:
-        late = create()
-        script(late).cluster().absent()
-        with pytest.raises(WaitTimedOut, match="x"):
-            late.execute_complete(context, {"status": "error", "message": "x"}, created=True)
+        for look in ("absent", "look"):
+            late = create()
+            calls = script(late).cluster()
+            calls.absent() if look == "absent" else calls.look("CREATING")
+            with pytest.raises(WaitTimedOut, match="x"):
+                late.execute_complete(context, {"status": "error", "message": "x"}, created=True)
+        deleted = create(wait_for_completion=False)
+        script(deleted).cluster().absent().absent().create()
+        assert deleted.execute_complete(context, {"status": "error", "message": "x"})["created"] is True
         there = create()
         script(there).cluster().look().look()
         assert there.execute_complete(context, {"status": "error", "message": "x"}, created=True)["created"] is True
@@ -265,6 +303,7 @@ class TestMskDescribeTopicOperator:
             "replication_factor": 3,
             "configs": {"retention.ms": "1000"},
         }
+        assert context["ti"].xcoms["_msk_cluster"]["cluster_arn"] == CLUSTER
 
     def test_none(self, context: Any, script: Any) -> None:
         operator = describe()
