@@ -265,7 +265,7 @@ class TestSqlStatements:
     def test_a_time_that_is_over_cancels_the_statement(self, context: Any, hook: Any) -> None:
         operator: Any = DatabricksSQLStatementsOperator(
             task_id="sql",
-            statement="SELECT count(*) FROM range(100000000000) WHERE hash(id) % 7 = id % 5",
+            statement="SELECT count(*) FROM range(10000000000) WHERE hash(id) % 7 = id % 5",
             warehouse_id="sandbox",
             timeout=2,
             polling_period_seconds=1,
