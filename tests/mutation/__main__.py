@@ -14,7 +14,6 @@ import argparse
 import ast
 import contextlib
 import copy
-import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -70,7 +69,7 @@ TARGETS = {
     "databricks": Target(
         "pinflow.operators.databricks",
         (
-            "execute_complete", "on_kill", "_run", "_noted", "_derived", "_is_over", "_submit", "_ended", "_token",
+            "execute_complete", "on_kill", "_run", "_noted", "_derived", "_submit", "_ended", "_token",
             "_forget",
         ),
         (f"{UNIT}/operators/test_databricks_operators.py",),
@@ -369,17 +368,6 @@ def _warm_up() -> None:
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     for name in WARM:
         importlib.import_module(name)
-    _make_clients_quick()
-
-
-def _make_clients_quick() -> None:
-    """No look through the stack for the name of the caller, and one reading of each of botocore's files."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-    from botocore.loaders import JSONFileLoader
-
-    AwsGenericHook._get_caller = lambda *_: ""  # type: ignore[method-assign]
-    read = functools.cache(JSONFileLoader().load_file)
-    JSONFileLoader.load_file = lambda self, path: read(path)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

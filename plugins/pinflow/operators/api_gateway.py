@@ -23,6 +23,7 @@ from pinflow.hooks.api_gateway import (
 from pinflow.hooks.cloudformation import CloudFormationStackHook
 from pinflow.hooks.signed_http import SignedHttpHook
 from pinflow.links.api_gateway import ApiGatewayApiLink, ApiGatewayStageLink
+from pinflow.links.persisted import persist
 from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.api_gateway import ApiGatewayApiTrigger
 
@@ -72,15 +73,6 @@ class ApiGatewayBaseOperator(AwsWaitingOperator[ApiGatewayHook]):
                 "Run ./pinflow trigger pinflow_provision.",
             )
         return found
-
-    def _link(self, link: type[ApiGatewayApiLink | ApiGatewayStageLink], context: Context, **values: str) -> None:
-        link.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            **values,
-        )
 
 
 class ApiGatewayImportOperator(ApiGatewayBaseOperator):
@@ -160,7 +152,7 @@ class ApiGatewayImportOperator(ApiGatewayBaseOperator):
             # Only now: a document whose import was cut short must be imported again.
             tags = {**self.tags, DOCUMENT_TAG: result["document"]}
             self._call("tag_resource", resourceArn=self.hook.arn(result["api_id"]), tags=tags)
-        self._link(ApiGatewayApiLink, context, api_id=result["api_id"])
+        persist(ApiGatewayApiLink, context, self, api_id=result["api_id"])
         self.log.info("API %s: %s", self.api_name, result)
         return result
 
@@ -257,7 +249,7 @@ class ApiGatewayDeployOperator(ApiGatewayBaseOperator):
         api_id, description = found["id"], f"document {document}"
         deployment_id = self.hook.deployment(api_id, description) or self._deploy(api_id, description)
         changed = self._bring(api_id, deployment_id)
-        self._link(ApiGatewayStageLink, context, api_id=api_id, stage_name=self.stage_name)
+        persist(ApiGatewayStageLink, context, self, api_id=api_id, stage_name=self.stage_name)
         url = self.hook.url(api_id, self.stage_name)
         self.log.info("Stage %s, set: %s", url, ", ".join(changed) or "nothing")
         return {

@@ -29,6 +29,7 @@ from pinflow.hooks.cloudformation import (
 )
 from pinflow.hooks.s3 import VersionedBucketHook
 from pinflow.links.cloudformation import CloudFormationStackLink
+from pinflow.links.persisted import persist
 from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.cloudformation import CloudFormationStackTrigger
 
@@ -84,15 +85,6 @@ class CloudFormationBaseOperator(AwsWaitingOperator[CloudFormationStackHook]):
 
     def _await(self, waiter: str, **resume: Any) -> None:
         self._wait(CloudFormationStackTrigger(self.stack_name, waiter_name=waiter, **self.trigger_arguments), **resume)
-
-    def _link(self, context: Context, stack_id: str) -> None:
-        CloudFormationStackLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            stack_id=stack_id,
-        )
 
     def _failed(self, described: Mapping[str, Any], token: str | None = None) -> StackFailed:
         told = self.hook.failures(described["StackId"], token)
@@ -324,7 +316,7 @@ class CloudFormationDeployStackOperator(CloudFormationBaseOperator):
             self._wait_ended(str(error))
 
     def _finished(self, context: Context, found: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-        self._link(context, found["StackId"])
+        persist(CloudFormationStackLink, context, self, stack_id=found["StackId"])
         self.log.info("Stack %s: %s, %s", self.stack_name, found["StackStatus"], "; ".join(changes) or "no changes")
         return {
             "stack_name": self.stack_name,
@@ -406,7 +398,7 @@ class CloudFormationDeleteStackOperator(CloudFormationBaseOperator):
 
     def _converge(self, context: Context, *, deleted: bool) -> bool:
         while (found := self.hook.stack(self.stack_name)) is not None:
-            self._link(context, found["StackId"])
+            persist(CloudFormationStackLink, context, self, stack_id=found["StackId"])
             status = found["StackStatus"]
             if is_moving(status) and status != "DELETE_IN_PROGRESS" and self.waits:
                 self._await(SETTLED, deleted=deleted)

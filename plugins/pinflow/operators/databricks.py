@@ -209,11 +209,11 @@ class DatabricksRunNotebookOperator(BaseOperator):
     def _noted(self, context: Context) -> dict[str, Any]:
         """By the token in the task state store, which is noted before it is used."""
         store = context["task_state_store"]
-        stored = store.get(self.TOKEN)
-        run = self._submit(str(stored)) if stored else None
-        if run is not None and not self._is_over(run, failed=True):
-            return run
-        if run is not None:
+        if stored := store.get(self.TOKEN):
+            run = self._submit(str(stored))
+            state = RunState(**run["state"])
+            if not state.is_terminal or state.is_successful:
+                return run
             self.log.info("Run %s of an earlier try ended without success: starting another", run["run_id"])
         token = self._token(context, uuid.uuid4().hex)
         store.set(self.TOKEN, token)
@@ -227,15 +227,10 @@ class DatabricksRunNotebookOperator(BaseOperator):
         last = int(context["ti"].try_number)
         for number in range(1, last):
             run = self._submit(self._token(context, str(number)))
-            if not self._is_over(run):
+            if not RunState(**run["state"]).is_terminal:
                 return run
             self.log.info("Run %s of an earlier try is over", run["run_id"])
         return self._submit(self._token(context, str(last)))
-
-    @staticmethod
-    def _is_over(run: Mapping[str, Any], failed: bool = False) -> bool:
-        state = RunState(**run["state"])
-        return state.is_terminal and not (failed and state.is_successful)
 
     def _submit(self, token: str) -> dict[str, Any]:
         self.run_id = self.hook.submit_notebook(

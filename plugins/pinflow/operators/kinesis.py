@@ -22,6 +22,7 @@ from pinflow.hooks.kinesis import (
     next_shard_count,
 )
 from pinflow.links.kinesis import KinesisStreamLink
+from pinflow.links.persisted import persist
 from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.kinesis import KinesisStreamTrigger
 
@@ -216,13 +217,7 @@ class KinesisUpdateStreamOperator(KinesisBaseOperator):
         return f"tags {names}", lambda: self._call("add_tags_to_stream", StreamName=self.stream_name, Tags=missing)
 
     def _finished(self, context: Context, found: Mapping[str, Any] | None, done: Sequence[str]) -> dict[str, Any]:
-        KinesisStreamLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            stream_name=self.stream_name,
-        )
+        persist(KinesisStreamLink, context, self, stream_name=self.stream_name)
         self.log.info("Stream %s, steps: %s", self.stream_name, ", ".join(done) or "none")
         changed = [name for name in done if not name.endswith(_AGAIN)]
         return {"stream_name": self.stream_name, **described(found or {}), "changed": changed}
@@ -335,13 +330,7 @@ class KinesisPutRecordsOperator(AwsBaseOperator[KinesisStreamsHook]):
             of records by shard.
         """
         outcomes = self.hook.put_records(self.stream_name, [record(entry) for entry in self.records])
-        KinesisStreamLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            stream_name=self.stream_name,
-        )
+        persist(KinesisStreamLink, context, self, stream_name=self.stream_name)
         self._check(outcomes)
         return {
             "records": len(outcomes),

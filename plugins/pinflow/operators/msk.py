@@ -14,6 +14,7 @@ from pinflow.exceptions import NotFound, Rejected
 from pinflow.hooks.kafka_rest import Topic
 from pinflow.hooks.msk import TOPIC_MISSING, MskHook, MskTopic, write_configs
 from pinflow.links.msk import MskClusterLink
+from pinflow.links.persisted import persist
 from pinflow.operators.kafka_rest import check_shape
 from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.msk import MskTopicTrigger
@@ -50,13 +51,7 @@ class MskDescribeClusterOperator(AwsBaseOperator[MskHook]):
             ``security_groups``.
         """
         found = self.hook.cluster(self.cluster_name)
-        MskClusterLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            cluster_arn=found.arn,
-        )
+        persist(MskClusterLink, context, self, cluster_arn=found.arn)
         self.log.info("Cluster %s: %s, %s", found.name, found.bootstrap_servers, found.authentication)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(found).items()}
 
@@ -111,15 +106,6 @@ class MskTopicBaseOperator(AwsWaitingOperator[MskHook]):
         trigger = MskTopicTrigger(self.cluster_arn, self.topic, waiter_name=waiter, **self.trigger_arguments)
         self._wait(trigger, **resume)
 
-    def _link(self, context: Context) -> None:
-        MskClusterLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            cluster_arn=self.cluster_arn,
-        )
-
 
 class MskDescribeTopicOperator(MskTopicBaseOperator):
     """Describe a topic with its configs.
@@ -142,7 +128,7 @@ class MskDescribeTopicOperator(MskTopicBaseOperator):
                 "Run ./pinflow trigger pinflow_provision.",
                 topic=self.topic,
             )
-        self._link(context)
+        persist(MskClusterLink, context, self, cluster_arn=self.cluster_arn)
         return asdict(found)
 
 
@@ -266,7 +252,7 @@ class MskCreateTopicOperator(MskTopicBaseOperator):
         self._call("update_topic", ClusterArn=self.cluster_arn, TopicName=self.topic, **change)
 
     def _finished(self, context: Context, created: bool, changed: Mapping[str, list[Any]]) -> dict[str, Any]:
-        self._link(context)
+        persist(MskClusterLink, context, self, cluster_arn=self.cluster_arn)
         self.log.info("Topic %s %s, changed: %s", self.topic, "created" if created else "adopted", changed or "nothing")
         return {"topic": self.topic, "cluster_arn": self.cluster_arn, "created": created, "changed": dict(changed)}
 

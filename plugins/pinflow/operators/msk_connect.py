@@ -13,6 +13,7 @@ from pinflow.exceptions import CannotReconcile, ConnectorFailed, NotFound, Plugi
 from pinflow.hooks.msk import Cluster, MskHook
 from pinflow.hooks.msk_connect import ConnectorSpec, MskConnectHook
 from pinflow.links.msk_connect import MskConnectConnectorLink
+from pinflow.links.persisted import persist
 from pinflow.operators.waiting import AwsWaitingOperator
 from pinflow.triggers.msk_connect import MskConnectConnectorTrigger, MskConnectCustomPluginTrigger
 
@@ -53,7 +54,18 @@ class MskConnectBaseOperator(AwsWaitingOperator[MskConnectHook]):
         self._wait(kind(arn, waiter_name=waiter, **self.trigger_arguments), **resume)
 
 
-class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
+class MskConnectPluginBaseOperator(MskConnectBaseOperator):
+    """What the operators of plugins share."""
+
+    plugin_name: str
+
+    @property
+    def target(self) -> str:
+        """What is worked on, as errors call it."""
+        return f"the plugin {self.plugin_name}"
+
+
+class MskConnectCreateCustomPluginOperator(MskConnectPluginBaseOperator):
     """Make a custom plugin from a file in S3, or adopt the one of this name.
 
     One that could not be made before is deleted and made again. It does not upload the file.
@@ -82,11 +94,6 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
         self.plugin_name = plugin_name
         self.bucket = bucket
         self.key = key
-
-    @property
-    def target(self) -> str:
-        """What is worked on, as errors call it."""
-        return f"the plugin {self.plugin_name}"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or adopt.
@@ -178,7 +185,7 @@ class MskConnectCreateCustomPluginOperator(MskConnectBaseOperator):
         )
 
 
-class MskConnectDeleteCustomPluginOperator(MskConnectBaseOperator):
+class MskConnectDeleteCustomPluginOperator(MskConnectPluginBaseOperator):
     """Delete a custom plugin; nothing happens when there is none.
 
     :param plugin_name: the plugin's name. (templated)
@@ -190,11 +197,6 @@ class MskConnectDeleteCustomPluginOperator(MskConnectBaseOperator):
     def __init__(self, *, plugin_name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plugin_name = plugin_name
-
-    @property
-    def target(self) -> str:
-        """What is worked on, as errors call it."""
-        return f"the plugin {self.plugin_name}"
 
     def execute(self, context: Context) -> bool:
         """Delete.
@@ -436,13 +438,7 @@ class MskConnectCreateConnectorOperator(MskConnectBaseOperator):
             )
 
     def _finished(self, context: Context, arn: str, state: str, done: Sequence[str]) -> dict[str, Any]:
-        MskConnectConnectorLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            connector_arn=arn,
-        )
+        persist(MskConnectConnectorLink, context, self, connector_arn=arn)
         self.log.info("Connector %s: %s, steps: %s", self.connector_name, state, ", ".join(done) or "none")
         return {"connector_arn": arn, "state": state, "changed": list(done)}
 

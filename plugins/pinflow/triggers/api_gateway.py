@@ -21,6 +21,8 @@ class ApiGatewayApiTrigger(AwsWaitingTrigger):
     """
 
     hook_class = ApiGatewayHook
+    told = "The API is"
+    shown = ("apiStatus", "apiStatusMessage")
 
     def __init__(
         self,
@@ -32,14 +34,9 @@ class ApiGatewayApiTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"api_id": api_id, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"restApiId": api_id},
-            failure_message=f"{waiter_name} was not reached by {api_id}",
-            status_message="The API is",
-            status_queries=["apiStatus", "apiStatusMessage"],
-            return_key="api_id",
-            return_value=api_id,
+            {"api_id": api_id},
+            waiter_name,
+            {"restApiId": api_id},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,

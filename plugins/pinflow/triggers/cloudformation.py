@@ -20,6 +20,8 @@ class CloudFormationStackTrigger(AwsWaitingTrigger):
     """
 
     hook_class = CloudFormationStackHook
+    told = "The stack is"
+    shown = ("Stacks[0].StackStatus", "Stacks[0].StackStatusReason")
 
     def __init__(
         self,
@@ -31,14 +33,9 @@ class CloudFormationStackTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"stack_name": stack_name, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"StackName": stack_name},
-            failure_message=f"{waiter_name} was not reached by {stack_name}",
-            status_message="The stack is",
-            status_queries=["Stacks[0].StackStatus", "Stacks[0].StackStatusReason"],
-            return_key="stack_name",
-            return_value=stack_name,
+            {"stack_name": stack_name},
+            waiter_name,
+            {"StackName": stack_name},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,

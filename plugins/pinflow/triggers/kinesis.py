@@ -20,6 +20,8 @@ class KinesisStreamTrigger(AwsWaitingTrigger):
     """
 
     hook_class = KinesisStreamsHook
+    told = "The stream is"
+    shown = ("StreamDescriptionSummary.StreamStatus",)
 
     def __init__(
         self,
@@ -31,14 +33,9 @@ class KinesisStreamTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"stream_name": stream_name, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"StreamName": stream_name},
-            failure_message=f"{waiter_name} was not reached by {stream_name}",
-            status_message="The stream is",
-            status_queries=["StreamDescriptionSummary.StreamStatus"],
-            return_key="stream_name",
-            return_value=stream_name,
+            {"stream_name": stream_name},
+            waiter_name,
+            {"StreamName": stream_name},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,

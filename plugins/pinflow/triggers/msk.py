@@ -21,6 +21,8 @@ class MskClusterTrigger(AwsWaitingTrigger):
     """
 
     hook_class = MskHook
+    told = "The cluster is"
+    shown = ("ClusterInfo.State", "ClusterInfo.StateInfo")
 
     def __init__(
         self,
@@ -32,14 +34,9 @@ class MskClusterTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"cluster_arn": cluster_arn, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"ClusterArn": cluster_arn},
-            failure_message=f"{waiter_name} was not reached by {cluster_arn}",
-            status_message="The cluster is",
-            status_queries=["ClusterInfo.State", "ClusterInfo.StateInfo"],
-            return_key="cluster_arn",
-            return_value=cluster_arn,
+            {"cluster_arn": cluster_arn},
+            waiter_name,
+            {"ClusterArn": cluster_arn},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,
@@ -59,6 +56,8 @@ class MskTopicTrigger(AwsWaitingTrigger):
     """
 
     hook_class = MskHook
+    told = "The topic is"
+    shown = ("Status",)
 
     def __init__(
         self,
@@ -71,14 +70,9 @@ class MskTopicTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"cluster_arn": cluster_arn, "topic": topic, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"ClusterArn": cluster_arn, "TopicName": topic},
-            failure_message=f"{waiter_name} was not reached by {topic}",
-            status_message="The topic is",
-            status_queries=["Status"],
-            return_key="topic",
-            return_value=topic,
+            {"cluster_arn": cluster_arn, "topic": topic},
+            waiter_name,
+            {"ClusterArn": cluster_arn, "TopicName": topic},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,

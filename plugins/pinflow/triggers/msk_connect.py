@@ -19,6 +19,8 @@ class MskConnectConnectorTrigger(AwsWaitingTrigger):
     """
 
     hook_class = MskConnectHook
+    told = "The connector is"
+    shown = ("connectorState", "stateDescription")
 
     def __init__(
         self,
@@ -30,14 +32,9 @@ class MskConnectConnectorTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"connector_arn": connector_arn, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"connectorArn": connector_arn},
-            failure_message=f"{waiter_name} was not reached by {connector_arn}",
-            status_message="The connector is",
-            status_queries=["connectorState", "stateDescription"],
-            return_key="connector_arn",
-            return_value=connector_arn,
+            {"connector_arn": connector_arn},
+            waiter_name,
+            {"connectorArn": connector_arn},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,
@@ -56,6 +53,8 @@ class MskConnectCustomPluginTrigger(AwsWaitingTrigger):
     """
 
     hook_class = MskConnectHook
+    told = "The custom plugin is"
+    shown = ("customPluginState", "stateDescription")
 
     def __init__(
         self,
@@ -67,14 +66,9 @@ class MskConnectCustomPluginTrigger(AwsWaitingTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            serialized_fields={"custom_plugin_arn": custom_plugin_arn, "waiter_name": waiter_name},
-            waiter_name=waiter_name,
-            waiter_args={"customPluginArn": custom_plugin_arn},
-            failure_message=f"{waiter_name} was not reached by {custom_plugin_arn}",
-            status_message="The custom plugin is",
-            status_queries=["customPluginState", "stateDescription"],
-            return_key="custom_plugin_arn",
-            return_value=custom_plugin_arn,
+            {"custom_plugin_arn": custom_plugin_arn},
+            waiter_name,
+            {"customPluginArn": custom_plugin_arn},
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             aws_conn_id=aws_conn_id,

@@ -39,6 +39,16 @@ def quick_clients() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key for AWS itself: no endpoint of this machine is used."""
+    for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+
+
 class StateStore(dict[str, Any]):
     """A task state store: what Airflow keeps for a task instance over its tries."""
 

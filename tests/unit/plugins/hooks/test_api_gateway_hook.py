@@ -39,11 +39,7 @@ ENDS = {
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> ApiGatewayHook:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def hook(aws: None) -> ApiGatewayHook:
     return ApiGatewayHook(region_name="us-east-1")
 
 

@@ -42,11 +42,7 @@ COMPLETE = {
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> CloudFormationStackHook:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def hook(aws: None) -> CloudFormationStackHook:
     return CloudFormationStackHook(region_name="us-east-1")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,10 +28,7 @@ THROTTLED = "ProvisionedThroughputExceededException"
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> KinesisStreamsHook:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+def hook(aws: None) -> KinesisStreamsHook:
     return KinesisStreamsHook(region_name="us-east-1")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -17,10 +16,7 @@ IAM, TLS, PLAIN = (f"BootstrapBrokerString{name}" for name in ("SaslIam", "Tls",
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> MskHook:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+def hook(aws: None) -> MskHook:
     return MskHook(region_name="us-east-1")
 
 

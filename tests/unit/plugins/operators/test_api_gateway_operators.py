@@ -38,11 +38,7 @@ FAST = {"waiter_delay": 0, "waiter_max_attempts": 3}
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def account(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApiGatewayHook, "account_id", "123456789012")
 
 

@@ -27,13 +27,7 @@ FAST = {"waiter_delay": 0, "waiter_max_attempts": 3, "region_name": "us-east-1"}
 NAME: dict[str, Any] = {"StreamName": "s"}
 
 
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_ENDPOINT_URL_KINESIS", raising=False)
+pytestmark = pytest.mark.usefixtures("aws")
 
 
 def summary(status: str = "ACTIVE", shards: int = 2, hours: int = 24, mode: str = "PROVISIONED") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
@@ -33,12 +32,7 @@ CLUSTER = Cluster("pinflow", "arn:c", "b2:9092,b1:9092", "NONE", "PLAINTEXT", ("
 FAST = {"waiter_delay": 0, "waiter_max_attempts": 3, "region_name": "us-east-1"}
 
 
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+pytestmark = pytest.mark.usefixtures("aws")
 
 
 def listed(*names: str) -> dict[str, Any]:

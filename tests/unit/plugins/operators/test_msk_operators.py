@@ -26,13 +26,7 @@ FAST: dict[str, Any] = {"waiter_delay": 0, "waiter_max_attempts": 3, "region_nam
 WEEK = {"retention.ms": "604800000"}
 
 
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KAFKA"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("aws")
 
 
 def encoded(text: str) -> str:

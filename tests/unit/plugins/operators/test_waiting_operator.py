@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,14 +14,7 @@ from pinflow.operators.kinesis import KinesisDeleteStreamOperator
 from pinflow.operators.msk_connect import MskConnectDeleteConnectorOperator
 from tests.unit.plugins.conftest import JsonServer
 
-
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KAFKACONNECT", "AWS_ENDPOINT_URL_KINESIS"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("aws")
 
 
 def operator(port: int, monkeypatch: pytest.MonkeyPatch) -> Any:

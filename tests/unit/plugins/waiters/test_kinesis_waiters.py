@@ -36,10 +36,7 @@ ENDS = {
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> KinesisStreamsHook:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+def hook(aws: None) -> KinesisStreamsHook:
     return KinesisStreamsHook(region_name="us-east-1")
 
 

@@ -48,10 +48,7 @@ ENDS = {
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> MskConnectHook:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+def hook(aws: None) -> MskConnectHook:
     return MskConnectHook(region_name="us-east-1")
 
 
